@@ -1,0 +1,1 @@
+//! Wiring, supervision and shutdown.

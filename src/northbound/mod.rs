@@ -1,0 +1,4 @@
+//! The faces: each reads the journal and the device model and holds no truth of its own.
+
+pub mod mqtt;
+pub mod mtconnect;

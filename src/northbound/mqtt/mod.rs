@@ -1,0 +1,5 @@
+//! MQTT destinations, each with a durable cursor.
+
+mod options;
+
+pub use options::{LastWill, Layout, Options, ProtocolVersion, TemplateLayout, Tls, UnsLayout};

@@ -1,0 +1,5 @@
+//! The MTConnect agent: REST over HTTP.
+
+mod options;
+
+pub use options::{FileMount, Options, Style};
