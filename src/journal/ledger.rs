@@ -33,6 +33,8 @@ pub enum GapCause {
     WriteFailed,
     /// The data item is no longer in the device model.
     ItemRemoved,
+    /// The peer refuses them for good, e.g. because they are larger than it takes.
+    Refused,
 }
 
 pub(crate) fn as_text<S: serde::Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {

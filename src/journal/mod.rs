@@ -198,6 +198,12 @@ impl Journal {
         todo!()
     }
 
+    /// Enters a gap that a reader found itself, such as observations that its peer refuses for good.
+    pub fn note_gap(&self, gap: Gap) {
+        let _ = gap;
+        todo!()
+    }
+
     /// Every gap that there ever was, oldest first.
     pub fn ledger(&self) -> Vec<Gap> {
         todo!()
