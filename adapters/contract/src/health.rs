@@ -31,8 +31,8 @@ impl ConnectionState {
     }
 }
 
-/// What can be wrong with something that arrived. Each is counted; the first of each kind of a
-/// session is logged and kept as an example.
+/// What can be wrong with something that arrived. Each is counted; the first of each kind is logged
+/// and kept as an example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Fault {
     /// The frame or line is not of the protocol.
@@ -125,9 +125,8 @@ impl Health {
     /// Counts a fault. The first of its kind is logged under `adapter` and kept; `detail` is only
     /// called then, and is cut to 200 characters.
     pub fn fault(&self, adapter: &str, fault: Fault, detail: impl FnOnce() -> String) {
-        self.counters.faults[fault as usize].fetch_add(1, Relaxed);
-        let mut examples = self.examples.lock();
-        if let std::collections::btree_map::Entry::Vacant(slot) = examples.entry(fault) {
+        // Only the first takes the lock, so that a source that sends nothing but faults stays cheap.
+        if self.counters.faults[fault as usize].fetch_add(1, Relaxed) == 0 {
             let detail: String = detail().chars().take(200).collect();
             tracing::warn!(
                 adapter,
@@ -135,7 +134,7 @@ impl Health {
                 detail,
                 "first fault of its kind; later ones are counted"
             );
-            slot.insert(detail);
+            self.examples.lock().insert(fault, detail);
         }
     }
 

@@ -11,12 +11,14 @@ mod adapter;
 mod backoff;
 mod command;
 mod dataset;
+pub mod duration;
 mod health;
 #[cfg(feature = "test-kit")]
 pub mod kit;
 mod observation;
 mod point;
 mod signal;
+pub mod size;
 mod supervise;
 mod timestamp;
 mod value;

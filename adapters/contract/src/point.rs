@@ -46,6 +46,9 @@ pub struct Point {
     pub address: SmolStr,
     /// What is expected there.
     pub shape: Shape,
+    /// Whether its item has a ResetTrigger, so that a value may name what reset it (SHDR's
+    /// `value:TRIGGER`). Data sets and tables may always be reset.
+    pub resets: bool,
     /// Whether a command may write it.
     pub writable: bool,
     /// The poll or subscription group it belongs to; empty for the adapter's default.
@@ -63,6 +66,7 @@ pub struct PointTable {
     points: Vec<Point>,
     scopes: Vec<FxHashMap<SmolStr, PointId>>,
     scope_names: FxHashMap<SmolStr, Scope>,
+    uuids: FxHashMap<Scope, SmolStr>,
 }
 
 impl PointTable {
@@ -84,6 +88,16 @@ impl PointTable {
     /// The device called that (name, uuid or id).
     pub fn scope(&self, device: &str) -> Option<Scope> {
         self.scope_names.get(device).copied()
+    }
+
+    /// How many devices there are.
+    pub fn scopes(&self) -> usize {
+        self.scopes.len()
+    }
+
+    /// The uuid of a device, where the builder was told: sources may write `@` for it.
+    pub fn uuid(&self, scope: Scope) -> Option<&str> {
+        self.uuids.get(&scope).map(SmolStr::as_str)
     }
 
     /// The first device of the table: the one meant when a key names none.
@@ -118,6 +132,13 @@ impl PointTableBuilder {
         scope
     }
 
+    /// Says which of a device's names is its uuid.
+    pub fn uuid(&mut self, scope: Scope, uuid: &str) {
+        if !uuid.is_empty() {
+            self.table.uuids.insert(scope, SmolStr::new(uuid));
+        }
+    }
+
     /// Adds a point to a device, found by its address and by any of `aliases`. Of two points with
     /// one key the first keeps it: add in order of precedence.
     pub fn point<'n>(
@@ -132,6 +153,7 @@ impl PointTableBuilder {
             id,
             address: SmolStr::new(address),
             shape,
+            resets: false,
             writable: false,
             group: SmolStr::default(),
         });
@@ -151,7 +173,7 @@ impl PointTableBuilder {
         }
     }
 
-    /// The point of that id, to set its group or make it writable.
+    /// The point of that id, to set its group, make it writable or let it be reset.
     pub fn edit(&mut self, id: PointId) -> Option<&mut Point> {
         self.table.points.get_mut(id.index())
     }
