@@ -1,0 +1,276 @@
+//! The whole configuration, typed. Both file formats produce it.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::northbound::{mqtt, mtconnect};
+use crate::pipeline::AdapterRules;
+use crate::{device_model, journal};
+
+use device_model::DeviceModel;
+
+/// Everything that is configured. [`Default`] is what an empty `guideway.toml` means.
+///
+/// Paths are absolute or relative to the working directory of the process: those that were written
+/// relative to the configuration file have been joined with its folder.
+#[derive(Clone, Debug, Default)]
+pub struct Configuration {
+    /// The file it was read from; empty when there was none.
+    pub path: PathBuf,
+    /// `[gateway]`
+    pub gateway: Gateway,
+    /// `[model]`
+    pub model: device_model::Options,
+    /// `[[device]]`
+    pub devices: Vec<DeviceDetails>,
+    /// `[adapter]`
+    pub adapters: Adapters,
+    /// `[journal]`
+    pub journal: journal::Options,
+    /// `[mtconnect]`
+    pub mtconnect: mtconnect::Options,
+    /// `[[mqtt]]`
+    pub mqtt: Vec<mqtt::Options>,
+    /// `[log]`
+    pub log: Log,
+    /// `[telemetry]`
+    pub telemetry: Telemetry,
+}
+
+/// `[gateway]`: the process itself.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Gateway {
+    /// What this gateway is called among others; part of what names an observation in the world
+    /// (gateway, instance, sequence). Default: the host's name.
+    pub name: Option<String>,
+    /// Where the journal lives. Relative to the configuration file. Default: `$STATE_DIRECTORY`
+    /// where systemd sets it, else `guideway-data` in the working directory.
+    pub data_dir: Option<PathBuf>,
+    /// How long the parts may take to stop after SIGTERM before those that are late are named and
+    /// left behind.
+    #[serde(with = "super::duration")]
+    pub shutdown_timeout: Duration,
+}
+
+impl Default for Gateway {
+    fn default() -> Self {
+        Self { name: None, data_dir: None, shutdown_timeout: Duration::from_secs(5) }
+    }
+}
+
+/// `[[device]]`: what is said of a device in place of what its devices file says.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DeviceDetails {
+    /// Its name or uuid in the devices file.
+    pub name: String,
+    /// Replaces its uuid.
+    #[serde(default)]
+    pub uuid: Option<String>,
+    /// Replaces the manufacturer in its description.
+    #[serde(default)]
+    pub manufacturer: Option<String>,
+    /// Replaces the serial number in its description.
+    #[serde(default)]
+    pub serial_number: Option<String>,
+    /// Replaces the station in its description.
+    #[serde(default)]
+    pub station: Option<String>,
+    /// Replaces the text of its description.
+    #[serde(default)]
+    pub description: Option<String>,
+}
+
+/// `[adapter]`: the sources, by protocol. The key is the name of the protocol's crate.
+#[derive(Clone, Debug, Default)]
+pub struct Adapters {
+    /// `[[adapter.shdr]]`
+    pub shdr: Vec<Adapter<guideway_shdr::Config>>,
+}
+
+/// A source: what holds for every protocol, and the protocol's own configuration. In the file both
+/// stand in one table.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Adapter<C> {
+    /// What holds for every protocol.
+    pub common: AdapterOptions,
+    /// What holds for this one.
+    pub config: C,
+}
+
+impl<C> Adapter<C> {
+    /// Gives it the name that it has by default.
+    pub(super) fn settle_name(&mut self, endpoint: String) {
+        if self.common.name.is_empty() {
+            self.common.name = self.common.devices.first().cloned().unwrap_or(endpoint);
+        }
+    }
+}
+
+/// What is configured for an adapter of any protocol.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AdapterOptions {
+    /// Unique among the adapters; names it in logs, metrics and in the Agent device, so keep it
+    /// when the address changes. Default: its first device, else its endpoint.
+    pub name: String,
+    /// Names, uuids or ids of the devices that it feeds; the first is meant where the source names
+    /// none. Default: the device called like the adapter, else the only device that there is.
+    pub devices: Vec<String>,
+    /// Texts of events become upper case, as the standard's vocabularies want it.
+    pub upcase: bool,
+    /// Values in native units are converted to the units of the data item.
+    pub convert: bool,
+    /// Values that are the same as before are dropped; items with `discrete="true"` are exempt.
+    pub filter_duplicates: bool,
+    /// AVAILABILITY follows the connection. Default: where the devices file has no AVAILABILITY
+    /// item and the gateway has added one.
+    pub auto_available: Option<bool>,
+    /// A uuid that the source sends for its device is passed over.
+    pub preserve_uuid: bool,
+    /// A device model that the source sends replaces the one in the devices file.
+    pub accept_device_model: bool,
+}
+
+impl Default for AdapterOptions {
+    fn default() -> Self {
+        Self {
+            name: String::new(),
+            devices: Vec::new(),
+            upcase: true,
+            convert: true,
+            filter_duplicates: true,
+            auto_available: None,
+            preserve_uuid: true,
+            accept_device_model: false,
+        }
+    }
+}
+
+impl AdapterOptions {
+    /// The pipeline's rules for this adapter: its devices looked up in `model`, its defaults
+    /// settled.
+    ///
+    /// # Errors
+    /// The devices that are not in the model, or that none is named where there are several.
+    pub fn rules(&self, model: &DeviceModel) -> Result<AdapterRules, Vec<UnknownDevice>> {
+        let machines = || model.devices().iter().filter(|device| !device.is_agent);
+        let mut devices = Vec::new();
+        let mut unknown = Vec::new();
+        for called in &self.devices {
+            match model.find_device(called) {
+                Some(device) => devices.push(device.index),
+                None => unknown.push(UnknownDevice::NoSuch(called.clone())),
+            }
+        }
+        if self.devices.is_empty() {
+            let only = if machines().count() == 1 { machines().next() } else { None };
+            match model.find_device(&self.name).or(only) {
+                Some(device) => devices.push(device.index),
+                None => unknown.push(UnknownDevice::Undecided),
+            }
+        }
+        if !unknown.is_empty() {
+            return Err(unknown);
+        }
+        Ok(AdapterRules {
+            devices,
+            upcase: self.upcase,
+            convert: self.convert,
+            filter_duplicates: self.filter_duplicates,
+            auto_available: self.auto_available.unwrap_or(false),
+        })
+    }
+}
+
+/// Why an adapter has no device.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UnknownDevice {
+    /// It names one that is not in the model.
+    #[error("there is no device `{0}` in the devices files")]
+    NoSuch(String),
+    /// It names none, none is called like it, and there is not just one.
+    #[error("which device it feeds is not said, and there is not just one")]
+    Undecided,
+}
+
+/// `[log]`: what is logged, how and where to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Log {
+    /// Least severity that is logged: `error`, `warn`, `info`, `debug` or `trace`; `off` for
+    /// nothing.
+    pub level: LogLevel,
+    /// The same for single modules, such as `"guideway::journal" = "debug"`.
+    pub modules: BTreeMap<String, LogLevel>,
+    /// `text` or `json`.
+    pub format: LogFormat,
+    /// A file to append to. Relative to the configuration file. Default: standard error.
+    pub file: Option<PathBuf>,
+}
+
+/// How severe a log event is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogLevel {
+    /// Nothing.
+    Off,
+    /// What needs somebody.
+    Error,
+    /// What may need somebody.
+    Warn,
+    /// What an operator wants to have seen.
+    #[default]
+    Info,
+    /// What helps to find a fault.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+impl LogLevel {
+    /// As it is written in the file.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        }
+    }
+}
+
+/// How a log event is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    /// A line to read.
+    #[default]
+    Text,
+    /// A JSON object a line.
+    Json,
+}
+
+/// `[telemetry]`: what the gateway tells of itself.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Telemetry {
+    /// Whether `/metrics` is served, for Prometheus.
+    pub metrics: bool,
+    /// An address and port of its own for `/health` and `/metrics`, such as `127.0.0.1:9464`.
+    /// Default: they are served with the MTConnect documents.
+    pub listen: Option<SocketAddr>,
+}
+
+impl Default for Telemetry {
+    fn default() -> Self {
+        Self { metrics: true, listen: None }
+    }
+}

@@ -1,0 +1,398 @@
+//! Reads `guideway.toml`.
+//!
+//! serde stops at the first thing that is wrong. Here each section is read again and again, each
+//! time without the entry that was refused last, so that one run finds everything; the types with
+//! their serde attributes stay the only place that says what is allowed.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use serde::de::DeserializeOwned;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue, ValueDeserializer};
+
+use super::configuration::{Adapter, AdapterOptions, Configuration};
+use super::finding::Findings;
+use super::places::Places;
+use super::source::Source;
+use super::{expand, explain, fields, suggest};
+
+/// Findings in one section after which the rest of it is left unread.
+const MOST_FINDINGS: usize = 200;
+
+const SECTIONS: [&str; 9] =
+    ["gateway", "model", "device", "adapter", "journal", "mtconnect", "mqtt", "log", "telemetry"];
+const PROTOCOLS: [&str; 1] = ["shdr"];
+
+/// What the file says, with all that is wrong in it put into `findings`; what is wrong is left out.
+pub(super) fn read(source: &Arc<Source>, findings: &mut Findings) -> (Configuration, Places) {
+    let (mut root, errors) = DeTable::parse_recoverable(source.text());
+    for error in errors {
+        let span = error.span().unwrap_or_default();
+        findings.error(source, span, format!("not TOML: {}", error.message()), String::new());
+    }
+    let mut reader = Reader { source, findings, places: Places::default() };
+    reader.expand_table(root.get_mut());
+    reader.places_of(root.get_ref(), "");
+    let configuration = reader.configuration(root.get_ref());
+    (configuration, reader.places)
+}
+
+struct Reader<'a> {
+    source: &'a Arc<Source>,
+    findings: &'a mut Findings,
+    places: Places,
+}
+
+type Value<'i> = Spanned<DeValue<'i>>;
+
+impl Reader<'_> {
+    fn configuration(&mut self, root: &DeTable<'_>) -> Configuration {
+        let mut configuration = Configuration::default();
+        for (key, value) in root {
+            let name: &str = key.get_ref();
+            match name {
+                "gateway" => self.table(name, value, &mut configuration.gateway),
+                "model" => self.table(name, value, &mut configuration.model),
+                "journal" => self.table(name, value, &mut configuration.journal),
+                "mtconnect" => self.table(name, value, &mut configuration.mtconnect),
+                "log" => self.table(name, value, &mut configuration.log),
+                "telemetry" => self.table(name, value, &mut configuration.telemetry),
+                "device" => {
+                    self.tables("device", value, &mut configuration.devices, |reader, label, table| {
+                        reader.section(label, table, &[])
+                    })
+                }
+                "mqtt" => self.tables("mqtt", value, &mut configuration.mqtt, |reader, label, table| {
+                    reader.section(label, table, &[])
+                }),
+                "adapter" => self.adapters(value, &mut configuration),
+                _ => self.unknown("section", name, key.span(), &SECTIONS),
+            }
+        }
+        configuration
+    }
+
+    fn adapters(&mut self, value: &Value<'_>, configuration: &mut Configuration) {
+        let DeValue::Table(protocols) = value.get_ref() else {
+            return self.findings.error(
+                self.source,
+                value.span(),
+                "`adapter` is a table of protocols",
+                "write `[[adapter.shdr]]` for each source",
+            );
+        };
+        for (key, value) in protocols {
+            match &**key.get_ref() {
+                "shdr" => {
+                    self.tables("adapter.shdr", value, &mut configuration.adapters.shdr, Self::adapter);
+                }
+                // What is missing most often is the protocol's name.
+                name if fields::of::<AdapterOptions>().contains(&name) || !value.get_ref().is_array() => {
+                    self.findings.error(
+                        self.source,
+                        key.span(),
+                        format!("`{name}` stands where the protocol's name is expected"),
+                        "write `[[adapter.shdr]]` for each source, its keys below",
+                    );
+                }
+                name => self.unknown("protocol", name, key.span(), &PROTOCOLS),
+            }
+        }
+    }
+
+    /// The common part and the protocol's part of one table, each with its own keys.
+    fn adapter<C: DeserializeOwned>(&mut self, label: &str, value: &Value<'_>) -> Option<Adapter<C>> {
+        let DeValue::Table(table) = value.get_ref() else { return None };
+        let common_keys = fields::of::<AdapterOptions>();
+        let entries = table.clone().into_iter();
+        let (common, own): (DeTable<'_>, DeTable<'_>) =
+            entries.partition(|(key, _)| common_keys.contains(&&**key.get_ref()));
+        let within = |table| Spanned::new(value.span(), DeValue::Table(table));
+        let common: Option<AdapterOptions> = self.section(label, &within(common), &[]);
+        let config: Option<C> = self.section(label, &within(own), common_keys);
+        Some(Adapter { common: common?, config: config? })
+    }
+
+    /// `[name]`
+    fn table<T: DeserializeOwned>(&mut self, name: &str, value: &Value<'_>, into: &mut T) {
+        match value.get_ref() {
+            DeValue::Table(_) => {
+                if let Some(read) = self.section(&format!("[{name}]"), value, &[]) {
+                    *into = read;
+                }
+            }
+            DeValue::Array(_) => self.findings.error(
+                self.source,
+                value.span(),
+                format!("there is only one `{name}`"),
+                format!("write `[{name}]` in single brackets, once"),
+            ),
+            _ => self.findings.error(
+                self.source,
+                value.span(),
+                format!("`{name}` is a table"),
+                format!("write `[{name}]` and its keys below"),
+            ),
+        }
+    }
+
+    /// `[[name]]`; each table is read by `read`, which is given its label.
+    fn tables<T>(
+        &mut self,
+        name: &'static str,
+        value: &Value<'_>,
+        into: &mut Vec<T>,
+        read: impl Fn(&mut Self, &str, &Value<'_>) -> Option<T>,
+    ) {
+        let elements: &[Value<'_>] = match value.get_ref() {
+            DeValue::Array(elements) => elements,
+            _ => &[],
+        };
+        let cure = || format!("write `[[{name}]]` in double brackets for each one, its keys below");
+        if elements.is_empty() && value.get_ref().as_array().is_none() {
+            let what = format!("`{name}` is a list of tables");
+            self.findings.error(self.source, value.span(), what, cure());
+        }
+        for (index, element) in elements.iter().enumerate() {
+            match element.get_ref() {
+                DeValue::Table(table) => {
+                    if let Some(read) = read(self, &label_of(name, table, index), element) {
+                        self.places.element(name, format!("{name}[{index}]"));
+                        into.push(read);
+                    }
+                }
+                _ => {
+                    let what = format!("`{name}` is a list of tables");
+                    self.findings.error(self.source, element.span(), what, cure());
+                }
+            }
+        }
+    }
+
+    /// Reads one table as a `T`, reporting and leaving out what is refused. `None` when what is left
+    /// is not enough. `more` names keys that are allowed beside those of `T`, for suggestions.
+    fn section<T: DeserializeOwned>(&mut self, label: &str, value: &Value<'_>, more: &[&str]) -> Option<T> {
+        let mut value = value.clone();
+        let mut refused = Vec::new();
+        for _ in 0..MOST_FINDINGS {
+            let error = match T::deserialize(ValueDeserializer::from(value.clone())) {
+                Ok(read) => return Some(read),
+                Err(error) => error,
+            };
+            let span = error.span().unwrap_or_else(|| value.span());
+            let key = take_out(value.get_mut(), &span);
+            let explained = explain::serde_message(error.message(), key.as_deref(), more);
+            let missing_by_us = explained.missing.is_some_and(|missing| refused.contains(&missing));
+            if !missing_by_us {
+                let what = format!("{label}: {}", explained.what);
+                self.findings.error(self.source, span, what, explained.cure);
+            }
+            refused.push(key?);
+        }
+        None
+    }
+
+    fn unknown(&mut self, what: &str, name: &str, span: Range<usize>, known: &[&str]) {
+        let cure = suggest::cure(name, known.iter().copied());
+        self.findings.error(self.source, span, format!("unknown {what} `{name}`"), cure);
+    }
+
+    fn places_of(&mut self, table: &DeTable<'_>, prefix: &str) {
+        for (key, value) in table {
+            let path = if prefix.is_empty() {
+                key.get_ref().to_string()
+            } else {
+                format!("{prefix}.{}", key.get_ref())
+            };
+            self.place_of(value, path);
+        }
+    }
+
+    fn place_of(&mut self, value: &Value<'_>, path: String) {
+        match value.get_ref() {
+            DeValue::Table(table) => self.places_of(table, &path),
+            DeValue::Array(elements) => {
+                for (index, element) in elements.iter().enumerate() {
+                    self.place_of(element, format!("{path}[{index}]"));
+                }
+            }
+            _ => {}
+        }
+        self.places.insert(path, value.span());
+    }
+
+    fn expand_table(&mut self, table: &mut DeTable<'_>) {
+        for (_, value) in table.iter_mut() {
+            self.expand_value(value);
+        }
+    }
+
+    fn expand_value(&mut self, value: &mut Value<'_>) {
+        let span = value.span();
+        match value.get_mut() {
+            DeValue::Table(table) => self.expand_table(table),
+            DeValue::Array(elements) => elements.iter_mut().for_each(|element| self.expand_value(element)),
+            DeValue::String(text) if text.contains('$') => {
+                let (expanded, unknown) = expand::expand(text, true, expand::environment);
+                for name in unknown {
+                    self.findings.error(
+                        self.source,
+                        span.clone(),
+                        format!("the environment has no variable `{name}`"),
+                        format!("set {name}, or write `$$` for a dollar sign"),
+                    );
+                }
+                *text = expanded.into();
+            }
+            _ => {}
+        }
+    }
+}
+
+/// `mqtt "plant"`, or `mqtt 2` for one without a name.
+fn label_of(name: &str, table: &DeTable<'_>, index: usize) -> String {
+    let called = ["name", "host", "url"].iter().find_map(|key| table.get(*key)?.get_ref().as_str());
+    let name = if name.starts_with("adapter.") { "adapter" } else { name };
+    match called {
+        Some(called) => format!("{name} {called:?}"),
+        None => format!("{name} {}", index + 1),
+    }
+}
+
+/// Takes out the innermost entry or element whose key or value has that span; its key.
+fn take_out(value: &mut DeValue<'_>, span: &Range<usize>) -> Option<String> {
+    match value {
+        DeValue::Table(table) => {
+            if let Some(key) = table.iter_mut().find_map(|(_, value)| take_out(value.get_mut(), span)) {
+                return Some(key);
+            }
+            let key = table
+                .iter()
+                .find(|(key, value)| key.span() == *span || value.span() == *span)
+                .map(|(key, _)| key.get_ref().to_string())?;
+            table.remove(key.as_str());
+            Some(key)
+        }
+        DeValue::Array(elements) => {
+            if let Some(key) = elements.iter_mut().find_map(|element| take_out(element.get_mut(), span)) {
+                return Some(key);
+            }
+            let at = elements.iter().position(|element| element.span() == *span)?;
+            let kept = elements.iter().enumerate().filter(|(index, _)| *index != at);
+            let mut rest = toml::de::DeArray::new();
+            kept.for_each(|(_, element)| rest.push(element.clone()));
+            *elements = rest;
+            Some(format!("[{at}]"))
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read_text(text: &str) -> (Configuration, Vec<String>) {
+        let source = Arc::new(Source::new("g.toml", text));
+        let mut findings = Findings::default();
+        let (configuration, _) = read(&source, &mut findings);
+        (configuration, findings.sorted().iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn the_keys_of_an_adapter_go_to_the_gateway_and_to_its_protocol() {
+        let (read, findings) =
+            read_text("[[adapter.shdr]]\nhost = 'mill'\ndevices = ['Mill']\nupcase = false\n");
+        assert_eq!(findings, [""; 0]);
+        assert_eq!(read.adapters.shdr[0].config, guideway_shdr::Config::new("mill", 7878));
+        assert_eq!(read.adapters.shdr[0].common.devices, ["Mill"]);
+        assert!(!read.adapters.shdr[0].common.upcase);
+    }
+
+    #[test]
+    fn everything_that_is_wrong_is_found_at_once() {
+        let text = r#"
+[gatway]
+[gateway]
+nmae = "x"
+shutdown_timeout = 5
+[journal]
+buffer_size = -1
+retention_bytes = "8 GiX"
+[mtconnect]
+port = 70000
+pretty = "yes"
+address = "here"
+[[mtconnect.files]]
+location = "/x"
+[[mqtt]]
+name = "plant"
+layot = "uns"
+layout = "unns"
+[mqtt.last_will]
+[[adapter.shdr]]
+host = "a"
+prot = 1
+upcse = true
+[[adapter.modbus]]
+[adapter.sdhr]
+"#;
+        let (_, findings) = read_text(text);
+        let expected = [
+            "g.toml:2:2: error: unknown section `gatway` (did you mean `gateway`?)",
+            "g.toml:4:1: error: [gateway]: unknown key `nmae` (did you mean `name`?)",
+            "g.toml:5:20: error: [gateway]: shutdown_timeout: integer `5` where",
+            "g.toml:7:15: error: [journal]: buffer_size -1 is out of range (0-4294967295)",
+            "g.toml:8:19: error: [journal]: retention_bytes: ",
+            "g.toml:10:8: error: [mtconnect]: port 70000 is out of range (0-65535)",
+            "g.toml:11:10: error: [mtconnect]: pretty: string \"yes\" where true or false",
+            "g.toml:12:11: error: [mtconnect]: address: ",
+            "g.toml:13:1: error: [mtconnect]: `path` is missing",
+            "g.toml:15:1: error: mqtt \"plant\": `url` is missing",
+            "g.toml:17:1: error: mqtt \"plant\": unknown key `layot` (did you mean `layout`?)",
+            "g.toml:18:10: error: mqtt \"plant\": layout: `unns` is not one of the choices (did you mean `uns`?)",
+            "g.toml:19:1: error: mqtt \"plant\": `topic` is missing",
+            "g.toml:22:1: error: adapter \"a\": unknown key `prot` (did you mean `port`?)",
+            "g.toml:23:1: error: adapter \"a\": unknown key `upcse` (did you mean `upcase`?)",
+            "g.toml:24:11: error: unknown protocol `modbus`",
+            "g.toml:25:10: error: `sdhr` stands where",
+        ];
+        for (found, expected) in findings.iter().zip(expected) {
+            assert!(found.starts_with(expected), "\n{found}\n{expected}\n{findings:#?}");
+        }
+        assert_eq!(findings.len(), expected.len(), "{findings:#?}");
+    }
+
+    #[test]
+    fn syntax_errors_are_found_at_once_too() {
+        let (_, findings) = read_text("[gateway\nname = \"x\n[journal]\nbuffer_size = 1 2\n");
+        assert!(findings.len() >= 3, "{findings:#?}");
+    }
+
+    #[test]
+    fn the_label_of_a_refused_table_does_not_take_the_place_of_another() {
+        let text = "[[device]]\nuuid = 'a'\n[[device]]\nname = 'b'\n";
+        let source = Arc::new(Source::new("g.toml", text));
+        let mut findings = Findings::default();
+        let (read, places) = super::read(&source, &mut findings);
+        assert_eq!(read.devices.len(), 1);
+        assert_eq!(places.path_of("device", 0), "device[1]");
+    }
+
+    #[test]
+    fn a_variable_that_is_not_set_is_an_error_at_its_place() {
+        let (_, findings) = read_text("[gateway]\nname = \"$GUIDEWAY_SURELY_NOT_SET\"\n");
+        assert!(
+            findings[0].starts_with("g.toml:2:8: error: the environment has no variable"),
+            "{findings:?}"
+        );
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_makes_the_reader_panic(text in "(\\[{0,2}(gateway|mqtt|adapter.shdr|x)\\]{0,2}|[a-z_]{1,6} ?= ?[0-9\"'\\[{$]{0,3}|\\PC{0,12}|\n){0,12}") {
+            read_text(&text);
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! From a file to a configuration.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::configuration::Configuration;
+use super::finding::{Finding, Findings, Report};
+use super::format::{self, Format};
+use super::places::Places;
+use super::source::{MAX_BYTES, Source};
+use super::{guideway_toml, paths, validate};
+
+/// Reads a configuration of either format, with the warnings that go with it.
+///
+/// # Errors
+/// Everything that was found, when an error is among it.
+pub fn load(path: &Path) -> Result<(Configuration, Vec<Finding>), Vec<Finding>> {
+    let mut findings = Findings::default();
+    let configuration = read(path, &mut findings);
+    let failed = findings.has_errors();
+    match configuration {
+        Some((configuration, ..)) if !failed => Ok((configuration, findings.sorted())),
+        _ => Err(findings.sorted()),
+    }
+}
+
+/// Reads a configuration and the files that it names, and tells everything that was found. Does not
+/// touch the network.
+pub fn check(path: &Path) -> Report {
+    let mut findings = Findings::default();
+    read(path, &mut findings);
+    Report { findings: findings.sorted() }
+}
+
+fn read(path: &Path, findings: &mut Findings) -> Option<(Configuration, Arc<Source>, Places)> {
+    let source = match text_of(path) {
+        Ok(text) => Arc::new(Source::new(path, text)),
+        Err((what, cure)) => {
+            findings.error(&Arc::new(Source::new(path, "")), 0..0, what, cure);
+            return None;
+        }
+    };
+    let (mut configuration, places) = match format::of(&source) {
+        Ok(Format::Toml) => guideway_toml::read(&source, findings),
+        Ok(Format::AgentCfg) => {
+            findings.error(&source, 0..0, "agent.cfg is not read yet", "");
+            return None;
+        }
+        Err((what, cure)) => {
+            findings.error(&source, 0..0, what, cure);
+            return None;
+        }
+    };
+    if configuration.model.devices.is_empty() {
+        configuration.model.devices.push(PathBuf::from("Devices.xml"));
+    }
+    for adapter in &mut configuration.adapters.shdr {
+        adapter.settle_name(adapter.config.endpoint().trim_start_matches("shdr://").to_owned());
+    }
+    paths::anchor(&mut configuration, path.parent().unwrap_or(Path::new("")));
+    configuration.path = path.to_path_buf();
+    validate::validate(&configuration, &places, &source, findings);
+    Some((configuration, source, places))
+}
+
+fn text_of(path: &Path) -> Result<String, (String, String)> {
+    let shown = path.display();
+    let cannot = |error: &std::io::Error| {
+        let cure = match error.kind() {
+            std::io::ErrorKind::NotFound => "`guideway demo` runs without one",
+            std::io::ErrorKind::PermissionDenied => "let the gateway's user read it",
+            _ => "",
+        };
+        (format!("cannot read `{shown}`: {error}"), cure.to_owned())
+    };
+    let metadata = std::fs::metadata(path).map_err(|error| cannot(&error))?;
+    if metadata.is_dir() {
+        return Err((format!("`{shown}` is a folder"), "name the file in it".to_owned()));
+    }
+    if metadata.len() > MAX_BYTES {
+        let what = format!("`{shown}` has {} bytes, more than any configuration", metadata.len());
+        return Err((what, format!("at most {MAX_BYTES} bytes are read")));
+    }
+    let bytes = std::fs::read(path).map_err(|error| cannot(&error))?;
+    String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        let line = error.as_bytes()[..at].iter().filter(|byte| **byte == b'\n').count() + 1;
+        (format!("`{shown}` is not UTF-8 in line {line}"), "save it as UTF-8".to_owned())
+    })
+}

@@ -1,0 +1,24 @@
+//! Paths are relative to the configuration file.
+
+use std::path::{Path, PathBuf};
+
+use super::configuration::Configuration;
+
+/// Joins every relative path with `folder`.
+pub(super) fn anchor(configuration: &mut Configuration, folder: &Path) {
+    let anchor = |path: &mut PathBuf| {
+        if path.is_relative() && !folder.as_os_str().is_empty() {
+            *path = folder.join(&*path);
+        }
+    };
+    configuration.model.devices.iter_mut().for_each(anchor);
+    configuration.gateway.data_dir.iter_mut().for_each(anchor);
+    configuration.log.file.iter_mut().for_each(anchor);
+    for mount in &mut configuration.mtconnect.files {
+        anchor(&mut mount.path);
+    }
+    for mqtt in &mut configuration.mqtt {
+        let tls = &mut mqtt.tls;
+        [&mut tls.ca, &mut tls.certificate, &mut tls.key].into_iter().flatten().for_each(anchor);
+    }
+}
