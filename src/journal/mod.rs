@@ -6,16 +6,25 @@
 //! keeps is on disk.
 
 mod asset;
+mod asset_store;
+mod catalog;
+mod cursors;
+mod fold;
 mod ledger;
 mod options;
+mod ring;
 mod selection;
 mod state;
+#[cfg(test)]
+mod testing;
+mod writer;
 
-use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use guideway_contract::Observation;
+use parking_lot::{Mutex, RwLock};
 use tokio::sync::watch;
 
 pub use asset::{Asset, AssetQuery};
@@ -23,11 +32,19 @@ pub use ledger::{Gap, GapCause};
 pub use options::Options;
 pub use selection::Selection;
 pub use state::{ItemState, Snapshot};
+pub use writer::Writer;
 
 use crate::device_model::SharedModel;
+use asset_store::AssetStore;
+use catalog::Catalog;
+use cursors::Cursors;
+use ring::{Ring, SharedRing};
 
 /// An observation with its sequence number.
 pub type Recorded = (u64, Observation);
+
+/// The sequence of the first observation of an instance.
+const FIRST_SEQUENCE: u64 = 1;
 
 /// Where the ring stands. `first <= next`; empty when they are equal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,12 +68,18 @@ pub struct OutOfRange {
 /// The readers' end.
 #[derive(Clone)]
 pub struct Journal {
-    // the owner of this module fills this in
+    shared: Arc<Shared>,
 }
 
-/// The writer's end; there is one.
-pub struct Writer {
-    // the owner of this module fills this in
+/// What the writer and the readers have in common.
+struct Shared {
+    instance_id: u64,
+    buffer_size: u32,
+    ring: SharedRing,
+    changes: watch::Sender<u64>,
+    assets: RwLock<AssetStore>,
+    cursors: Mutex<Cursors>,
+    ledger: Mutex<Vec<Gap>>,
 }
 
 /// Why a journal could not be opened.
@@ -94,32 +117,52 @@ impl Journal {
         directory: Option<&Path>,
         model: SharedModel,
     ) -> Result<(Writer, Self), OpenError> {
-        let _ = (options, directory, model);
-        todo!()
+        Self::open_with(options, directory, Catalog::Model(model))
+    }
+
+    fn open_with(
+        options: &Options,
+        _directory: Option<&Path>,
+        catalog: Catalog,
+    ) -> Result<(Writer, Self), OpenError> {
+        let buffer_size = options.buffer_size.max(1);
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let ring = Ring::new(usize::try_from(buffer_size).unwrap_or(usize::MAX), FIRST_SEQUENCE);
+        let shared = Arc::new(Shared {
+            instance_id: since.as_secs(),
+            buffer_size,
+            ring: SharedRing::new(ring),
+            changes: watch::Sender::new(FIRST_SEQUENCE),
+            assets: RwLock::new(AssetStore::new(options.max_assets)),
+            cursors: Mutex::default(),
+            ledger: Mutex::default(),
+        });
+        Ok((Writer::new(shared.clone(), catalog), Self { shared }))
     }
 
     /// Identifies this journal's sequence; unchanged over restarts unless the journal was lost.
     pub fn instance_id(&self) -> u64 {
-        todo!()
+        self.shared.instance_id
     }
 
     /// How many observations the ring holds at most.
     pub fn buffer_size(&self) -> u32 {
-        todo!()
+        self.shared.buffer_size
     }
 
     /// Where the ring stands.
     pub fn bounds(&self) -> Bounds {
-        todo!()
+        self.shared.ring.bounds()
     }
 
     /// Follows `next`: changes whenever something was appended.
     pub fn changes(&self) -> watch::Receiver<u64> {
-        todo!()
+        self.shared.changes.subscribe()
     }
 
     /// Up to `limit` observations of `selection` in the ring, from `from` on and before `until`, in
-    /// order. The second value is the sequence to go on from: one past the last one looked at.
+    /// order. `from` is at least `first` and at most `next`. The second value is the sequence to go
+    /// on from: one past the last one looked at.
     pub fn read(
         &self,
         from: u64,
@@ -127,113 +170,100 @@ impl Journal {
         limit: usize,
         selection: &Selection,
     ) -> Result<(Vec<Recorded>, u64), OutOfRange> {
-        let _ = (from, until, limit, selection);
-        todo!()
+        self.shared.ring.read(from, until, limit, selection)
     }
 
     /// Up to `limit` observations of `selection` at or before `from`, newest first (`count < 0`).
+    /// `from` is at least `first` and at most `next`. The second value is one before the last one
+    /// looked at: where to go on backward, below `first` when nothing is left.
     pub fn read_back(
         &self,
         from: u64,
         limit: usize,
         selection: &Selection,
     ) -> Result<(Vec<Recorded>, u64), OutOfRange> {
-        let _ = (from, limit, selection);
-        todo!()
+        self.shared.ring.read_back(from, limit, selection)
     }
 
-    /// The state of every data item after observation `at`, or now.
+    /// The state of every data item after observation `at` (`first` to `next - 1`), or now.
     pub fn snapshot(&self, at: Option<u64>) -> Result<Snapshot, OutOfRange> {
-        let _ = at;
-        todo!()
+        self.snapshot_of(at, &Selection::All)
+    }
+
+    /// As [`snapshot`](Self::snapshot), with the items outside `selection` left `Unknown`: cheaper
+    /// for a narrow path.
+    pub fn snapshot_of(&self, at: Option<u64>, selection: &Selection) -> Result<Snapshot, OutOfRange> {
+        let (states, bounds, count) = self.shared.ring.states(at)?;
+        Ok(Snapshot { bounds, items: states.to_vec(count, selection) })
     }
 
     /// Assets that fit, newest first.
     pub fn assets(&self, query: &AssetQuery) -> Vec<Arc<Asset>> {
-        let _ = query;
-        todo!()
+        self.shared.assets.read().find(query)
     }
 
     /// The asset of that id, removed or not.
     pub fn asset(&self, id: &str) -> Option<Arc<Asset>> {
-        let _ = id;
-        todo!()
+        self.shared.assets.read().get(id)
     }
 
-    /// How many assets are not removed, in all and by type.
+    /// How many assets are not removed, by type, in order of their types.
     pub fn asset_counts(&self) -> Vec<(smol_str::SmolStr, usize)> {
-        todo!()
+        self.shared.assets.read().counts()
     }
 
     /// How many assets are kept at most.
     pub fn asset_buffer_size(&self) -> usize {
-        todo!()
+        self.shared.assets.read().capacity()
     }
 
     /// What durable reader `name` has acknowledged: the sequence it wants next. A new reader begins
     /// at the oldest observation that is kept.
     pub fn cursor(&self, name: &str) -> u64 {
-        let _ = name;
-        todo!()
+        let oldest = self.bounds().first;
+        self.shared.cursors.lock().get(name, oldest)
     }
 
     /// Durable reader `name` has everything before `next`. Kept on disk within a second, and at
     /// shutdown; never moves back.
     pub fn acknowledge(&self, name: &str, next: u64) {
-        let _ = (name, next);
-        todo!()
+        let next = next.min(self.bounds().next);
+        self.shared.cursors.lock().advance(name, next);
     }
 
     /// Forgets a durable reader.
     pub fn forget(&self, name: &str) {
-        let _ = name;
-        todo!()
+        self.shared.cursors.lock().forget(name);
     }
 
     /// What follows `from` for durable reader `name`, from memory or disk, at most `limit`
     /// observations. A gap that retention made is entered in the ledger, once for each reader.
     /// Reads the disk: call it from a blocking task when `from` is below the ring.
     pub fn stretch(&self, name: &str, from: u64, limit: usize) -> Stretch {
-        let _ = (name, from, limit);
-        todo!()
-    }
-
-    /// Enters a gap that a reader found itself, such as observations that its peer refuses for good.
-    pub fn note_gap(&self, gap: Gap) {
-        let _ = gap;
-        todo!()
+        let bounds = self.bounds();
+        if from >= bounds.next {
+            return Stretch::End;
+        }
+        match self.read(from, None, limit.max(1), &Selection::All) {
+            Ok((found, _)) if found.is_empty() => Stretch::End,
+            Ok((found, _)) => Stretch::Observations(found),
+            Err(OutOfRange { bounds, .. }) => {
+                let gap = Gap {
+                    reader: name.to_owned(),
+                    from,
+                    to: bounds.first - 1,
+                    count: bounds.first - from,
+                    cause: GapCause::Retention,
+                    time: guideway_contract::Timestamp::now(),
+                };
+                self.shared.ledger.lock().push(gap.clone());
+                Stretch::Gap(gap)
+            }
+        }
     }
 
     /// Every gap that there ever was, oldest first.
     pub fn ledger(&self) -> Vec<Gap> {
-        todo!()
-    }
-}
-
-impl Writer {
-    /// Appends observations in order and empties the vector. They are with the operating system,
-    /// and then visible to readers, when this returns. If the disk refuses, they stay in memory
-    /// only, the ledger says so, and the next append tries again.
-    pub fn append(&mut self, observations: &mut Vec<Observation>) -> Range<u64> {
-        let _ = observations;
-        todo!()
-    }
-
-    /// Puts an asset in the place of the one with its id; the least recently changed one goes when
-    /// there are too many. Returns what went.
-    pub fn put_asset(&mut self, asset: Asset) -> Option<Arc<Asset>> {
-        let _ = asset;
-        todo!()
-    }
-
-    /// Marks an asset as removed. `None` when there is none or it was removed before.
-    pub fn remove_asset(&mut self, id: &str, time: guideway_contract::Timestamp) -> Option<Arc<Asset>> {
-        let _ = (id, time);
-        todo!()
-    }
-
-    /// Writes everything to the disk: cursors, ledger, and the data itself (fsync).
-    pub fn flush(&mut self) -> std::io::Result<()> {
-        todo!()
+        self.shared.ledger.lock().clone()
     }
 }
