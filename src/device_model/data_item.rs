@@ -72,6 +72,9 @@ pub struct DataItem {
     pub index: ItemIndex,
     /// Unique in the model.
     pub id: SmolStr,
+    /// The id that the file gave it, where a prefix was put before it; else empty. Sources know the
+    /// item by this one.
+    pub written_id: SmolStr,
     /// Empty when it has none.
     pub name: SmolStr,
     /// As written: `POSITION`, `x:VIBRATION`.

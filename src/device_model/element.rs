@@ -2,6 +2,22 @@
 
 use smol_str::SmolStr;
 
+/// Where an element began in its file; line and column count from 1, 0 when it came from no file.
+/// Says nothing about the element itself, so any two places are equal.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Place {
+    pub(super) line: u32,
+    pub(super) column: u32,
+}
+
+impl PartialEq for Place {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Place {}
+
 /// An element with everything that was in it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Element {
@@ -11,6 +27,7 @@ pub struct Element {
     pub attributes: Vec<(SmolStr, SmolStr)>,
     /// Child elements and text, in document order; white space between elements is not kept.
     pub children: Vec<Node>,
+    pub(super) place: Place,
 }
 
 /// What an element holds.
@@ -48,6 +65,25 @@ impl Element {
         }
     }
 
+    /// Whether the name has a prefix: the element is of an extension, not of MTConnect.
+    pub fn is_extension(&self) -> bool {
+        self.name.contains(':')
+    }
+
+    /// The same element with one more child element.
+    #[must_use]
+    pub fn with_child(mut self, child: Self) -> Self {
+        self.children.push(Node::Element(child));
+        self
+    }
+
+    /// The same element with text at its end.
+    #[must_use]
+    pub fn with_text(mut self, text: impl Into<SmolStr>) -> Self {
+        self.children.push(Node::Text(text.into()));
+        self
+    }
+
     /// The name without its prefix.
     pub fn local_name(&self) -> &str {
         self.name.rsplit_once(':').map_or(self.name.as_str(), |(_, local)| local)
@@ -56,6 +92,14 @@ impl Element {
     /// Child elements, in order.
     pub fn elements(&self) -> impl Iterator<Item = &Element> {
         self.children.iter().filter_map(|node| match node {
+            Node::Element(element) => Some(element),
+            Node::Text(_) => None,
+        })
+    }
+
+    /// Child elements, in order, to be changed.
+    pub fn elements_mut(&mut self) -> impl Iterator<Item = &mut Element> {
+        self.children.iter_mut().filter_map(|node| match node {
             Node::Element(element) => Some(element),
             Node::Text(_) => None,
         })

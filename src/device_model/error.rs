@@ -20,10 +20,21 @@ impl fmt::Display for Position {
     }
 }
 
+/// How bad a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Severity {
+    /// The gateway works, perhaps not as was meant.
+    Warning,
+    /// The model cannot be used.
+    Error,
+}
+
 /// One thing that is wrong: where, what, and how to mend it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{position}: {what}")]
 pub struct ModelError {
+    /// Whether it keeps the model from being used.
+    pub severity: Severity,
     /// Where.
     pub position: Position,
     /// What is wrong.

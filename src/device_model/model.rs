@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use guideway_contract::ItemIndex;
+use guideway_contract::{ItemIndex, Timestamp};
 use rustc_hash::FxHashMap;
 use smol_str::SmolStr;
 
-use super::{DataItem, Element, SchemaVersion};
+use super::{AgentInfo, AgentItems, DataItem, DuplicateIds, Element, ModelError, SchemaVersion};
 
 /// The place of a device in [`DeviceModel::devices`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -83,6 +83,8 @@ pub struct Component {
     pub children: Vec<ComponentIndex>,
     /// Its own data items, in document order.
     pub items: Vec<ItemIndex>,
+    /// Whether it went away with a model change; its old observations stay.
+    pub retired: bool,
 }
 
 /// All machines. Immutable; a change makes a new one in which old [`ItemIndex`]es keep their
@@ -95,6 +97,14 @@ pub struct DeviceModel {
     pub(super) components: Vec<Component>,
     pub(super) items: Vec<DataItem>,
     pub(super) items_by_id: FxHashMap<SmolStr, ItemIndex>,
+    pub(super) agent: Option<AgentItems>,
+    pub(super) change_time: Option<Timestamp>,
+    pub(super) warnings: Vec<ModelError>,
+    /// What a change of the model needs to make the next one.
+    pub(super) duplicate_ids: DuplicateIds,
+    pub(super) agent_info: Option<AgentInfo>,
+    /// By device: the file it was read from, and what was put before its ids.
+    pub(super) origins: Vec<(Arc<std::path::Path>, SmolStr)>,
 }
 
 impl DeviceModel {
@@ -124,7 +134,23 @@ impl DeviceModel {
         by(|device| &device.name).or_else(|| by(|device| &device.uuid)).or_else(|| by(|device| &device.id))
     }
 
-    /// All components, devices included.
+    /// What the gateway says about itself; `None` without an Agent device.
+    pub fn agent(&self) -> Option<&AgentItems> {
+        self.agent.as_ref()
+    }
+
+    /// When the devices were last changed (`deviceModelChangeTime`): the time of the youngest
+    /// devices file, or that of the last change at run time.
+    pub fn model_change_time(&self) -> Timestamp {
+        self.change_time.unwrap_or(Timestamp::EPOCH)
+    }
+
+    /// What was wrong, but not so wrong that the model could not be made.
+    pub fn warnings(&self) -> &[ModelError] {
+        &self.warnings
+    }
+
+    /// All components, devices included, in order of their indices; some may be retired.
     pub fn components(&self) -> &[Component] {
         &self.components
     }

@@ -1,0 +1,139 @@
+//! Changes at run time: each makes a new model in which the old indices keep their meaning.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use guideway_contract::Timestamp;
+
+use super::assemble::{Parts, Sourced, assemble};
+use super::element::Place;
+use super::findings::Findings;
+use super::load::read;
+use super::{Device, DeviceIndex, DeviceModel, Element, ModelError, Node, Severity};
+
+impl DeviceModel {
+    /// A model in which one device is replaced by what `xml` says of it, or added. `xml` is a
+    /// `<Device>`, alone or in a document. The device is known by its uuid, else by its name.
+    ///
+    /// Items that are still there, and of the same kind, keep their indices; new ones are
+    /// appended; those that are gone are `retired`.
+    ///
+    /// # Errors
+    /// All findings, when one of them is an error; `name` is what they call the text.
+    pub fn with_device_xml(&self, name: &Path, xml: &str) -> Result<Self, Vec<ModelError>> {
+        let file: Arc<Path> = name.into();
+        let mut findings = Findings::default();
+        findings.add_text(&file, xml.into());
+        let mut namespaces = self.namespaces.clone();
+        let found =
+            read(&file, xml, &mut namespaces, &mut findings).map(|found| found.devices).unwrap_or_default();
+        let mut devices: Vec<Element> = found.into_iter().filter(|device| device.name == "Device").collect();
+        let (Some(element), true) = (devices.pop(), devices.is_empty()) else {
+            let what = "exactly one <Device> is needed".to_owned();
+            let cure = "send the <Device> element of one machine".to_owned();
+            findings.push(Severity::Error, &file, Place::default(), what, cure);
+            return Err(findings.finish().err().unwrap_or_default());
+        };
+        let is = |attribute: &str, of: fn(&Device) -> &str| {
+            let value = element.attribute(attribute).unwrap_or_default();
+            self.devices
+                .iter()
+                .find(|device| !value.is_empty() && of(device) == value && device.element.name == "Device")
+        };
+        let known = is("uuid", |device| &device.uuid).or_else(|| is("name", |device| &device.name));
+        let known = known.map(|device| device.index);
+        let mut parts = self.sourced();
+        match known {
+            Some(index) => {
+                let mut new = Sourced::new(file, element);
+                new.previous = Some(index);
+                parts[usize::from(index.0)] = new;
+            }
+            None => parts.push(Sourced::new(file, element)),
+        }
+        self.changed(parts, namespaces, findings)
+    }
+
+    /// A model in which a device describes itself otherwise: `manufacturer`, `station`,
+    /// `serialNumber`, `model`, `description`, `nativeName` or `uuid`, in any letter case. `None` when that changes
+    /// nothing, or when `name` is none of these.
+    ///
+    /// # Errors
+    /// When the new uuid is that of another device, or empty.
+    pub fn with_description(
+        &self,
+        device: DeviceIndex,
+        name: &str,
+        value: &str,
+    ) -> Result<Option<Self>, Vec<ModelError>> {
+        const DESCRIPTIONS: [&str; 4] = ["manufacturer", "station", "serialNumber", "model"];
+        let value = value.trim();
+        let mut parts = self.sourced();
+        let Some(part) = parts.get_mut(usize::from(device.0)) else { return Ok(None) };
+        let mut element = (*part.element).clone();
+        if let Some(attribute) = DESCRIPTIONS.iter().find(|known| known.eq_ignore_ascii_case(name)) {
+            description(&mut element).set(attribute, value);
+        } else if name.eq_ignore_ascii_case("description") {
+            let description = description(&mut element);
+            description.children.retain(|node| matches!(node, Node::Element(_)));
+            if !value.is_empty() {
+                description.children.push(Node::Text(value.into()));
+            }
+        } else if name.eq_ignore_ascii_case("nativeName") {
+            element.set("nativeName", value);
+        } else if name.eq_ignore_ascii_case("uuid") {
+            element.set("uuid", value);
+        } else {
+            return Ok(None);
+        }
+        if element == *part.element {
+            return Ok(None);
+        }
+        part.element = Arc::new(element);
+        self.changed(parts, self.namespaces.clone(), Findings::default()).map(Some)
+    }
+
+    fn sourced(&self) -> Vec<Sourced> {
+        let with_origin = self.devices.iter().zip(&self.origins);
+        let sourced = with_origin.map(|(device, (origin, prefix))| Sourced {
+            origin: origin.clone(),
+            element: device.element.clone(),
+            prefix: prefix.clone(),
+            previous: Some(device.index),
+            is_new: false,
+            is_own_agent: false,
+        });
+        sourced.collect()
+    }
+
+    fn changed(
+        &self,
+        devices: Vec<Sourced>,
+        namespaces: Vec<super::Namespace>,
+        findings: Findings,
+    ) -> Result<Self, Vec<ModelError>> {
+        let mut model = assemble(Parts {
+            version: self.version,
+            namespaces,
+            devices,
+            duplicate_ids: self.duplicate_ids,
+            agent: self.agent_info.clone(),
+            change_time: Timestamp::now(),
+            previous: Some(self),
+            findings,
+        })?;
+        let mut warnings = self.warnings.clone();
+        warnings.append(&mut model.warnings);
+        warnings.dedup();
+        model.warnings = warnings;
+        Ok(model)
+    }
+}
+
+/// The `<Description>`, made at the front when there is none.
+fn description(element: &mut Element) -> &mut Element {
+    if element.child("Description").is_none() {
+        element.children.insert(0, Node::Element(Element::new("Description")));
+    }
+    element.child_or_new("Description")
+}
