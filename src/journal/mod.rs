@@ -262,6 +262,11 @@ impl Journal {
         }
     }
 
+    /// Enters a gap that a reader found itself, such as observations that its peer refuses for good.
+    pub fn note_gap(&self, gap: Gap) {
+        self.shared.ledger.lock().push(gap);
+    }
+
     /// Every gap that there ever was, oldest first.
     pub fn ledger(&self) -> Vec<Gap> {
         self.shared.ledger.lock().clone()
