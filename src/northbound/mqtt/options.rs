@@ -31,10 +31,12 @@ pub struct Options {
     /// How often the connection is checked when nothing is sent.
     #[serde(default = "defaults::keep_alive", with = "crate::config::duration")]
     pub keep_alive: Duration,
-    /// Whether the broker forgets the session when the connection ends.
-    #[serde(default)]
+    /// Whether the broker forgets the session when the connection ends. The gateway always begins
+    /// a clean one, because its journal knows better than the broker what is still to be sent, so
+    /// `false` only asks an MQTT 5 broker to keep the client on its books for `session_expiry`.
+    #[serde(default = "defaults::yes")]
     pub clean_session: bool,
-    /// How long the broker keeps the session (MQTT 5).
+    /// How long the broker keeps the session when `clean_session` is `false` (MQTT 5 only).
     #[serde(default = "defaults::session_expiry", with = "crate::config::duration")]
     pub session_expiry: Duration,
     /// 0, 1 or 2. With 0 nobody acknowledges, so a message counts as sent when it is written to
@@ -44,7 +46,8 @@ pub struct Options {
     /// Messages that may be on their way unacknowledged; 1 to 65,535.
     #[serde(default = "defaults::in_flight")]
     pub in_flight: u16,
-    /// What the broker publishes when the gateway is lost.
+    /// What the broker publishes when the gateway is lost. Default: none, but with the `mtconnect`
+    /// and `entity` layouts `UNAVAILABLE` to `<prefix>/Probe/Agent_<uuid>/Availability`.
     #[serde(default)]
     pub last_will: Option<LastWill>,
     /// `mtconnect`, `entity`, `uns` or `template`.
@@ -56,6 +59,10 @@ pub struct Options {
     /// `mtconnect` layout: how often a Current document is published.
     #[serde(default = "defaults::current_interval", with = "crate::config::duration")]
     pub current_interval: Duration,
+    /// `mtconnect` layout: least time between two Sample documents of a device while the gateway is
+    /// caught up. Zero sends every change at once.
+    #[serde(default = "defaults::sample_interval", with = "crate::config::duration")]
+    pub sample_interval: Duration,
     /// `mtconnect` layout: most observations in one Sample document.
     #[serde(default = "defaults::sample_count")]
     pub sample_count: usize,
@@ -169,6 +176,9 @@ mod defaults {
     }
     pub(super) const fn current_interval() -> Duration {
         Duration::from_secs(10)
+    }
+    pub(super) const fn sample_interval() -> Duration {
+        Duration::from_millis(500)
     }
     pub(super) const fn sample_count() -> usize {
         1_000
