@@ -11,7 +11,7 @@ use super::findings::Findings;
 use super::tables::Tables;
 use super::{
     AgentInfo, DeviceIndex, DeviceModel, DuplicateIds, Element, ModelError, Namespace, SchemaVersion,
-    additions, agent, ids,
+    additions, agent, corrections, ids,
 };
 
 /// Devices beyond this are refused; the aim is 200.
@@ -28,19 +28,11 @@ pub(super) struct Sourced {
     pub(super) previous: Option<DeviceIndex>,
     /// Whether it just came, so that of two devices that clash it is the one to give way.
     pub(super) is_new: bool,
-    pub(super) is_own_agent: bool,
 }
 
 impl Sourced {
     pub(super) fn new(origin: Arc<Path>, element: Element) -> Self {
-        Self {
-            origin,
-            element: Arc::new(element),
-            prefix: SmolStr::default(),
-            previous: None,
-            is_new: true,
-            is_own_agent: false,
-        }
+        Self { origin, element: Arc::new(element), prefix: SmolStr::default(), previous: None, is_new: true }
     }
 }
 
@@ -77,14 +69,15 @@ pub(super) fn assemble(parts: Parts<'_>) -> Result<DeviceModel, Vec<ModelError>>
         && previous.is_none()
     {
         let element = agent::element(info, version, &ids::all(&devices));
-        let mut own = Sourced::new(Path::new("the gateway's own Agent device").into(), element);
-        own.is_own_agent = true;
+        let own = Sourced::new(Path::new("the gateway's own Agent device").into(), element);
         devices.insert(0, own);
         check_identity(&devices[..1], &mut findings);
         check_agent_clash(&devices, &mut findings);
     }
     for device in devices.iter_mut().filter(|device| device.is_new) {
-        additions::add(Arc::make_mut(&mut device.element), version);
+        let element = Arc::make_mut(&mut device.element);
+        corrections::correct(element, version, &device.origin, &mut findings);
+        additions::add(element, version);
     }
     let mut tables = Tables::new(version, previous);
     for device in &devices {

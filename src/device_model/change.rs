@@ -101,7 +101,6 @@ impl DeviceModel {
             prefix: prefix.clone(),
             previous: Some(device.index),
             is_new: false,
-            is_own_agent: false,
         });
         sourced.collect()
     }

@@ -161,7 +161,54 @@ fn check_vocabulary(
     file: &Arc<Path>,
     findings: &mut Findings,
 ) {
-    let _ = (element, item_type, category, version, file, findings);
+    let mut warn = |attribute: &str, what: String, cure: String| {
+        findings.warning(file, element, attribute, what, cure);
+    };
+    let is_extension = |text: &str| text.contains(':');
+    match vocabulary::data_item_type(item_type) {
+        Some(facts) if vocabulary::is_surely_missing(facts.since, version) || facts.until < version => {
+            warn(
+                "type",
+                format!("MTConnect {version} has no data item type `{item_type}`"),
+                "strict clients will refuse the documents; choose a `schema_version` that has it".to_owned(),
+            );
+        }
+        Some(_) => {}
+        None if !is_extension(item_type) => warn(
+            "type",
+            format!("the standard has no data item type `{item_type}`"),
+            format!("correct it, or mark it as an extension: type=\"x:{item_type}\""),
+        ),
+        None => {}
+    }
+    for (attribute, known) in [
+        ("units", vocabulary::units as fn(&str) -> Option<SchemaVersion>),
+        ("nativeUnits", vocabulary::native_units),
+        ("subType", vocabulary::sub_type),
+    ] {
+        let Some(value) = element.attribute(attribute).map(str::trim).filter(|value| !value.is_empty())
+        else {
+            continue;
+        };
+        match known(value) {
+            None if is_extension(value) => {}
+            // Sources speak all kinds of units, and the general rule converts what it can.
+            None if attribute == "nativeUnits" => {}
+            None => warn(
+                attribute,
+                format!("the standard has no {attribute} `{value}`"),
+                "strict clients will refuse the documents; correct it or mark it as an extension".to_owned(),
+            ),
+            Some(_) => {}
+        }
+    }
+    if category == Category::Sample && element.attribute("units").is_none() && !is_extension(item_type) {
+        let cure = match vocabulary::data_item_type(item_type).map(|facts| facts.units) {
+            Some(units) if !units.is_empty() => format!("write units=\"{units}\""),
+            _ => "say what its values are measured in".to_owned(),
+        };
+        warn("units", format!("the sample `{item_type}` has no units"), cure);
+    }
 }
 
 fn constraints(element: &Element, numbers: &mut Numbers<'_>) -> Constraints {

@@ -8,6 +8,7 @@ mod additions;
 mod agent;
 mod assemble;
 mod change;
+mod corrections;
 mod data_item;
 mod element;
 mod error;
