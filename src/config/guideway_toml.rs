@@ -58,14 +58,8 @@ impl Reader<'_> {
                 "mtconnect" => self.table(name, value, &mut configuration.mtconnect),
                 "log" => self.table(name, value, &mut configuration.log),
                 "telemetry" => self.table(name, value, &mut configuration.telemetry),
-                "device" => {
-                    self.tables("device", value, &mut configuration.devices, |reader, label, table| {
-                        reader.section(label, table, &[])
-                    })
-                }
-                "mqtt" => self.tables("mqtt", value, &mut configuration.mqtt, |reader, label, table| {
-                    reader.section(label, table, &[])
-                }),
+                "device" => self.tables("device", value, &mut configuration.devices, Self::plain),
+                "mqtt" => self.tables("mqtt", value, &mut configuration.mqtt, Self::plain),
                 "adapter" => self.adapters(value, &mut configuration),
                 _ => self.unknown("section", name, key.span(), &SECTIONS),
             }
@@ -99,6 +93,11 @@ impl Reader<'_> {
                 name => self.unknown("protocol", name, key.span(), &PROTOCOLS),
             }
         }
+    }
+
+    /// A table with one owner.
+    fn plain<T: DeserializeOwned>(&mut self, label: &str, value: &Value<'_>) -> Option<T> {
+        self.section(label, value, &[])
     }
 
     /// The common part and the protocol's part of one table, each with its own keys.

@@ -1,53 +1,73 @@
-//! From a file to a configuration.
+//! From a file to a configuration, and from a configuration to its device model.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::configuration::Configuration;
-use super::finding::{Finding, Findings, Report};
+use super::finding::{Finding, Findings, Report, Severity};
 use super::format::{self, Format};
 use super::places::Places;
 use super::source::{MAX_BYTES, Source};
-use super::{guideway_toml, paths, validate};
+use super::{agent_cfg, guideway_toml, machines, paths, validate};
 
-/// Reads a configuration of either format, with the warnings that go with it.
+/// Reads a configuration of either format, with the warnings that go with it. The devices files are
+/// not read; see [`check`].
 ///
 /// # Errors
 /// Everything that was found, when an error is among it.
 pub fn load(path: &Path) -> Result<(Configuration, Vec<Finding>), Vec<Finding>> {
+    match text_of(path) {
+        Ok(text) => load_text(path, text),
+        Err((what, cure)) => {
+            let nothing = Arc::new(Source::new(path, ""));
+            Err(vec![Finding::new(Severity::Error, &nothing, 0..0, what, cure)])
+        }
+    }
+}
+
+/// Reads a configuration that is in memory already, as if it were in the file `path`.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_text(
+    path: &Path,
+    text: impl Into<String>,
+) -> Result<(Configuration, Vec<Finding>), Vec<Finding>> {
     let mut findings = Findings::default();
-    let configuration = read(path, &mut findings);
-    let failed = findings.has_errors();
+    let configuration = read(&Arc::new(Source::new(path, text)), &mut findings);
     match configuration {
-        Some((configuration, ..)) if !failed => Ok((configuration, findings.sorted())),
+        Some((configuration, _)) if !findings.has_errors() => Ok((configuration, findings.sorted())),
         _ => Err(findings.sorted()),
     }
 }
 
-/// Reads a configuration and the files that it names, and tells everything that was found. Does not
-/// touch the network.
+/// Reads a configuration and the devices files that it names, and tells everything that was found.
+/// Does not touch the network.
 pub fn check(path: &Path) -> Report {
     let mut findings = Findings::default();
-    read(path, &mut findings);
+    match text_of(path) {
+        Ok(text) => {
+            let source = Arc::new(Source::new(path, text));
+            if let Some((configuration, places)) = read(&source, &mut findings) {
+                machines::check(&configuration, &places, &source, &mut findings);
+            }
+        }
+        Err((what, cure)) => findings.error(&Arc::new(Source::new(path, "")), 0..0, what, cure),
+    }
     Report { findings: findings.sorted() }
 }
 
-fn read(path: &Path, findings: &mut Findings) -> Option<(Configuration, Arc<Source>, Places)> {
-    let source = match text_of(path) {
-        Ok(text) => Arc::new(Source::new(path, text)),
-        Err((what, cure)) => {
-            findings.error(&Arc::new(Source::new(path, "")), 0..0, what, cure);
-            return None;
-        }
-    };
-    let (mut configuration, places) = match format::of(&source) {
-        Ok(Format::Toml) => guideway_toml::read(&source, findings),
+fn read(source: &Arc<Source>, findings: &mut Findings) -> Option<(Configuration, Places)> {
+    let folder = source.path().parent().unwrap_or(Path::new(""));
+    let (mut configuration, places) = match format::of(source) {
+        Ok(Format::Toml) => guideway_toml::read(source, findings),
         Ok(Format::AgentCfg) => {
-            findings.error(&source, 0..0, "agent.cfg is not read yet", "");
-            return None;
+            let (mut configuration, places) = agent_cfg::read(source, findings);
+            agent_cfg::find_devices(&mut configuration, folder);
+            (configuration, places)
         }
         Err((what, cure)) => {
-            findings.error(&source, 0..0, what, cure);
+            findings.error(source, 0..0, what, cure);
             return None;
         }
     };
@@ -57,10 +77,10 @@ fn read(path: &Path, findings: &mut Findings) -> Option<(Configuration, Arc<Sour
     for adapter in &mut configuration.adapters.shdr {
         adapter.settle_name(adapter.config.endpoint().trim_start_matches("shdr://").to_owned());
     }
-    paths::anchor(&mut configuration, path.parent().unwrap_or(Path::new("")));
-    configuration.path = path.to_path_buf();
-    validate::validate(&configuration, &places, &source, findings);
-    Some((configuration, source, places))
+    paths::anchor(&mut configuration, folder);
+    configuration.path = source.path().to_path_buf();
+    validate::validate(&configuration, &places, source, findings);
+    Some((configuration, places))
 }
 
 fn text_of(path: &Path) -> Result<String, (String, String)> {

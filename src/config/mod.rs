@@ -3,6 +3,7 @@
 //! Both files become one [`Configuration`]. Everything that is wrong is found in one go; each
 //! [`Finding`] names the place and the cure. Nothing here touches the network.
 
+mod agent_cfg;
 mod configuration;
 pub mod duration;
 mod expand;
@@ -12,6 +13,7 @@ mod finding;
 mod format;
 mod guideway_toml;
 mod load;
+mod machines;
 mod paths;
 mod places;
 pub mod size;
@@ -24,5 +26,6 @@ pub use configuration::{
     Telemetry, UnknownDevice,
 };
 pub use finding::{Finding, Report, Severity};
-pub use load::{check, load};
+pub use load::{check, load, load_text};
+pub use machines::errors_of;
 pub use source::{MAX_BYTES, Source};
