@@ -48,6 +48,10 @@ pub struct Config {
     /// follow.
     #[serde(default)]
     pub shdr_version: ShdrVersion,
+    /// A condition's native code may carry a conditionId, as `code:conditionId` (MTConnect 2.3 and
+    /// later). Switch it off where native codes hold colons of their own.
+    #[serde(default = "defaults::condition_ids")]
+    pub condition_ids: bool,
     /// Longer lines are thrown away and counted.
     #[serde(default = "defaults::max_line_length", with = "size")]
     pub max_line_length: usize,
@@ -71,6 +75,7 @@ impl Config {
             ignore_timestamps: false,
             correct_timestamps: false,
             shdr_version: ShdrVersion::default(),
+            condition_ids: defaults::condition_ids(),
             max_line_length: defaults::max_line_length(),
             max_body_length: defaults::max_body_length(),
         }
@@ -174,6 +179,9 @@ mod defaults {
     }
     pub(super) const fn legacy_timeout() -> Duration {
         Duration::from_secs(600)
+    }
+    pub(super) const fn condition_ids() -> bool {
+        true
     }
     pub(super) const fn max_line_length() -> usize {
         4 << 20
