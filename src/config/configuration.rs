@@ -178,12 +178,13 @@ impl AdapterOptions {
         if !unknown.is_empty() {
             return Err(unknown);
         }
+        let own = devices.first().is_some_and(|device| model.device(*device).has_own_availability());
         Ok(AdapterRules {
             devices,
             upcase: self.upcase,
             convert: self.convert,
             filter_duplicates: self.filter_duplicates,
-            auto_available: self.auto_available.unwrap_or(false),
+            auto_available: self.auto_available.unwrap_or(!own),
         })
     }
 }
@@ -272,5 +273,47 @@ pub struct Telemetry {
 impl Default for Telemetry {
     fn default() -> Self {
         Self { metrics: true, listen: None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DEVICES: &str = "<MTConnectDevices xmlns=\"urn:mtconnect.org:MTConnectDevices:1.8\"><Devices>\
+        <Device id=\"a\" name=\"Mill\" uuid=\"u-a\"><DataItems><DataItem category=\"EVENT\" id=\"a_avail\" \
+        type=\"AVAILABILITY\"/></DataItems></Device>\
+        <Device id=\"b\" name=\"Lathe\" uuid=\"u-b\"><DataItems><DataItem category=\"EVENT\" id=\"b_x\" \
+        type=\"EXECUTION\"/></DataItems></Device></Devices></MTConnectDevices>";
+
+    fn model(xml: &str) -> DeviceModel {
+        let source = [(PathBuf::from("Devices.xml"), xml.to_owned())];
+        DeviceModel::from_xml(&source, &device_model::Options::default(), None).expect("a valid model")
+    }
+
+    fn adapter(name: &str, devices: &[&str]) -> AdapterOptions {
+        let devices = devices.iter().map(|device| (*device).to_owned()).collect();
+        AdapterOptions { name: name.to_owned(), devices, ..AdapterOptions::default() }
+    }
+
+    #[test]
+    fn an_adapter_feeds_the_device_that_is_called_like_it() {
+        let model = model(DEVICES);
+        let rules = adapter("Lathe", &[]).rules(&model).expect("found");
+        assert_eq!(model.device(rules.devices[0]).name, "Lathe");
+        let rules = adapter("any", &["u-b", "Mill"]).rules(&model).expect("found");
+        assert_eq!(rules.devices.len(), 2);
+        assert_eq!(adapter("any", &[]).rules(&model).expect_err("two"), [UnknownDevice::Undecided]);
+        let unknown = adapter("any", &["Mil", "Mill"]).rules(&model).expect_err("unknown");
+        assert_eq!(unknown, [UnknownDevice::NoSuch("Mil".into())]);
+    }
+
+    #[test]
+    fn availability_follows_the_connection_where_the_file_has_none() {
+        let model = model(DEVICES);
+        assert!(!adapter("Mill", &[]).rules(&model).expect("found").auto_available);
+        assert!(adapter("Lathe", &[]).rules(&model).expect("found").auto_available);
+        let always = AdapterOptions { auto_available: Some(true), ..adapter("Mill", &[]) };
+        assert!(always.rules(&model).expect("found").auto_available);
     }
 }

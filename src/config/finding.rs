@@ -193,8 +193,8 @@ impl Findings {
         self.push(Finding::new(Severity::Warning, source, span, what, cure));
     }
 
-    pub(super) fn has_errors(&self) -> bool {
-        self.0.iter().any(|finding| finding.severity == Severity::Error)
+    pub(super) fn errors(&self) -> usize {
+        self.0.iter().filter(|finding| finding.severity == Severity::Error).count()
     }
 
     /// All findings, by file and place; the file that was read first comes first.

@@ -36,7 +36,7 @@ pub fn load_text(
     let mut findings = Findings::default();
     let configuration = read(&Arc::new(Source::new(path, text)), &mut findings);
     match configuration {
-        Some((configuration, _)) if !findings.has_errors() => Ok((configuration, findings.sorted())),
+        Some((configuration, _)) if findings.errors() == 0 => Ok((configuration, findings.sorted())),
         _ => Err(findings.sorted()),
     }
 }
@@ -76,6 +76,13 @@ fn read(source: &Arc<Source>, findings: &mut Findings) -> Option<(Configuration,
     }
     for adapter in &mut configuration.adapters.shdr {
         adapter.settle_name(adapter.config.endpoint().trim_start_matches("shdr://").to_owned());
+    }
+    // The destination looks for `$NAME` in its secrets once more, and must not find another one in
+    // what has been put in for the first.
+    for secret in configuration.mqtt.iter_mut().flat_map(|mqtt| [&mut mqtt.username, &mut mqtt.password]) {
+        if let Some(secret) = secret.as_mut().filter(|secret| secret.starts_with('$')) {
+            secret.insert(0, '$');
+        }
     }
     paths::anchor(&mut configuration, folder);
     configuration.path = source.path().to_path_buf();

@@ -60,6 +60,18 @@ pub struct Device {
     pub asset_count: Option<ItemIndex>,
 }
 
+impl Device {
+    /// Whether its file gave it an AVAILABILITY item, and not the gateway.
+    pub fn has_own_availability(&self) -> bool {
+        let items = self.element.child("DataItems");
+        items.is_some_and(|items| {
+            let availability = |item: &&Element| item.attribute("type") == Some("AVAILABILITY");
+            // What the gateway has added came from no file.
+            items.elements().filter(availability).any(|item| item.place.line > 0)
+        })
+    }
+}
+
 /// A component, or a device as the root of its components.
 #[derive(Clone, Debug)]
 pub struct Component {

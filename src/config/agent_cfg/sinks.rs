@@ -98,7 +98,8 @@ impl Reader<'_> {
             options.current_interval = interval;
             self.places.insert(format!("{path}.current_interval"), span);
         }
-        if let Some((_, span)) = sink.duration("MqttSampleInterval", MILLISECOND, self.findings) {
+        if let Some((interval, span)) = sink.duration("MqttSampleInterval", MILLISECOND, self.findings) {
+            options.sample_interval = interval;
             self.places.insert(format!("{path}.sample_interval"), span);
         }
         if let Some((count, _)) = sink.number("MqttSampleCount", 1..=1_000_000, self.findings) {

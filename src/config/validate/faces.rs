@@ -134,181 +134,64 @@ impl Check<'_> {
     fn destination(&mut self, options: &mqtt::Options, path: &str) {
         let label = format!("mqtt {:?}", options.name);
         let at = |key: &str| format!("{path}.{key}");
-        if options.name.trim().is_empty() {
-            self.error(&at("name"), "mqtt: name is empty", "write one and keep it: it names the cursor");
+        let before = self.findings.errors();
+        let files = &options.tls;
+        let named = [("tls.ca", &files.ca), ("tls.certificate", &files.certificate), ("tls.key", &files.key)];
+        for (key, file) in named {
+            if let Some(file) = file {
+                self.file(&at(key), &format!("{label}: {key}"), file);
+            }
         }
-        self.broker(&label, path, options);
-        self.range(&at("qos"), &format!("{label}: qos"), options.qos, 0, 2);
-        self.range(&at("in_flight"), &format!("{label}: in_flight"), options.in_flight, 1, u16::MAX);
-        self.range(
-            &at("sample_count"),
-            &format!("{label}: sample_count"),
-            options.sample_count,
-            1,
-            1_000_000,
-        );
-        let second = Duration::from_secs(1);
-        self.at_least(&at("keep_alive"), &format!("{label}: keep_alive"), options.keep_alive, second);
-        if options.keep_alive > Duration::from_secs(65_535) {
-            let what = format!("{label}: keep_alive is longer than 65535s");
-            self.error(&at("keep_alive"), what, "MQTT allows no more");
+        let missing = self.findings.errors() > before;
+        for found in options.check() {
+            if missing && found.key == "tls" {
+                continue; // told already, with the very file
+            }
+            let what = format!("{label}: {}: {}", found.key, found.what);
+            if found.warning {
+                self.warning(&at(found.key), what, found.cure);
+            } else {
+                self.error(&at(found.key), what, found.cure);
+            }
         }
         if options.session_expiry > Duration::from_secs(u64::from(u32::MAX)) {
             let what = format!("{label}: session_expiry is longer than MQTT allows");
             self.error(&at("session_expiry"), what, "write at most \"4294967295s\"");
         }
-        let interval = Duration::from_millis(100);
-        self.at_least(
-            &at("current_interval"),
-            &format!("{label}: current_interval"),
-            options.current_interval,
-            interval,
-        );
-        if let Some(will) = &options.last_will {
-            self.topic(&label, &at("last_will.topic"), &will.topic);
-        }
-        if let Some(prefix) = &options.topic_prefix {
-            self.topic(&label, &at("topic_prefix"), prefix);
-        }
-        self.layout(&label, path, options);
-    }
-
-    fn broker(&mut self, label: &str, path: &str, options: &mqtt::Options) {
-        let at = |key: &str| format!("{path}.{key}");
-        let cure = "write `mqtt://host:1883`, or `mqtts://host:8883` for TLS";
-        let mut tls = None;
-        match options.url.split_once("://") {
-            Some((scheme @ ("mqtt" | "mqtts"), rest)) => {
-                tls = Some(scheme == "mqtts");
-                let address = rest.strip_suffix('/').unwrap_or(rest);
-                if address.contains('@') {
-                    let what = format!("{label}: url has a user or password in it");
-                    self.error(&at("url"), what, "write `username` and `password` in lines of their own");
-                } else if !is_authority(address) {
-                    let what =
-                        format!("{label}: url `{}` has no host, or no port from 1 to 65535", options.url);
-                    self.error(&at("url"), what, cure);
-                }
-            }
-            Some((scheme, _)) => {
-                self.error(&at("url"), format!("{label}: url begins with `{scheme}://`"), cure);
-            }
-            None => self.error(&at("url"), format!("{label}: `{}` is no URL", options.url), cure),
-        }
-        let files = &options.tls;
-        let named = [("tls.ca", &files.ca), ("tls.certificate", &files.certificate), ("tls.key", &files.key)];
-        for (key, file) in named {
-            let Some(file) = file else { continue };
-            if tls == Some(false) {
-                let what = format!("{label}: {key} has no effect, the connection is not encrypted");
-                self.warning(&at(key), what, "begin url with `mqtts://`");
-            }
-            self.file(&at(key), &format!("{label}: {key}"), file);
-        }
-        if files.certificate.is_some() != files.key.is_some() {
-            let what = format!("{label}: tls.certificate and tls.key belong together");
-            self.error(&at("tls"), what, "name both, or neither");
-        }
-        if let Some(password) = &options.password {
-            if options.username.is_none() {
-                let what = format!("{label}: a password without username");
-                self.error(
-                    &at("password"),
-                    what,
-                    "write `username`: MQTT 3.1.1 sends no password without one",
-                );
-            }
-            // What came out of the environment still stands in the file as `$NAME`.
-            let span = self.places.of(&at("password"));
-            let written = self.source.text().get(span).unwrap_or_default();
-            if !password.is_empty() && !written.contains('$') {
-                let what = format!("{label}: the password stands in the file");
-                self.warning(&at("password"), what, "write `$NAME` and set NAME in the environment");
-            }
-            if tls == Some(false) {
-                let what = format!("{label}: the password is sent without encryption");
-                self.warning(&at("url"), what, "use `mqtts://` outside of a network of your own");
-            }
-        }
-    }
-
-    fn layout(&mut self, label: &str, path: &str, options: &mqtt::Options) {
-        let at = |key: &str| format!("{path}.{key}");
-        if options.layout == Layout::Template {
-            for (key, text) in [("topic", &options.template.topic), ("payload", &options.template.payload)] {
-                if text.is_empty() {
-                    let what = format!("{label}: the `template` layout has no {key}");
-                    let cure = "write a table `template` with `topic` and `payload`";
-                    self.error(&at("template"), what, cure);
-                }
-            }
-            if !options.template.topic.is_empty() {
-                self.topic(label, &at("template.topic"), &options.template.topic);
-            }
-        }
+        self.password(&label, path, options);
         let name = match options.layout {
             Layout::Mtconnect => "mtconnect",
             Layout::Entity => "entity",
             Layout::Uns => "uns",
             Layout::Template => "template",
         };
-        for (key, layouts) in [
-            ("uns", &["uns"][..]),
-            ("template", &["template"]),
-            ("current_interval", &["mtconnect"]),
-            ("sample_interval", &["mtconnect"]),
-            ("sample_count", &["mtconnect"]),
+        for (key, layout) in [
+            ("uns", "uns"),
+            ("current_interval", "mtconnect"),
+            ("sample_interval", "mtconnect"),
+            ("sample_count", "mtconnect"),
         ] {
-            if self.places.has(&at(key)) && !layouts.contains(&name) {
+            if self.places.has(&at(key)) && layout != name {
                 let what = format!("{label}: `{key}` has no effect with the `{name}` layout");
-                let cure = format!("take it away, or write `layout = \"{}\"`", layouts[0]);
-                self.warning(&at(key), what, cure);
+                self.warning(&at(key), what, format!("take it away, or write `layout = \"{layout}\"`"));
             }
         }
     }
 
-    /// What can be published to.
-    fn topic(&mut self, label: &str, at: &str, topic: &str) {
-        if topic.is_empty() {
-            self.error(at, format!("{label}: a topic is empty"), "write one, or take the line away");
-        } else if topic.contains(['+', '#', '\0']) || topic.len() > 65_535 {
-            let what = format!("{label}: `{topic}` is no topic to publish to");
-            self.error(at, what, "wildcards (`+`, `#`) are for subscribers only");
+    fn password(&mut self, label: &str, path: &str, options: &mqtt::Options) {
+        if options.password.as_ref().is_none_or(String::is_empty) {
+            return;
         }
-    }
-}
-
-/// `host`, `host:port`, `[v6]` or `[v6]:port`.
-fn is_authority(text: &str) -> bool {
-    let (host, port) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        Some((host, "")) => (host, None),
-        Some((host, rest)) => match rest.strip_prefix(':') {
-            Some(port) => (host, Some(port)),
-            None => return false,
-        },
-        None => text.rsplit_once(':').map_or((text, None), |(host, port)| (host, Some(port))),
-    };
-    let v6 = text.starts_with('[');
-    let host = if v6 {
-        host.parse::<std::net::Ipv6Addr>().is_ok()
-    } else {
-        !host.is_empty()
-            && !host.contains(|c: char| c.is_whitespace() || c.is_control() || "/:?#[]".contains(c))
-    };
-    host && port.is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port > 0))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_authority;
-
-    #[test]
-    fn a_broker_is_a_host_with_or_without_a_port() {
-        for right in ["broker", "broker:1883", "10.0.0.1:8883", "[::1]", "[fe80::1]:1883"] {
-            assert!(is_authority(right), "{right}");
+        let at = |key: &str| format!("{path}.{key}");
+        // What came out of the environment still stands in the file as `$NAME`.
+        let written = self.source.text().get(self.places.of(&at("password"))).unwrap_or_default();
+        if !written.contains('$') {
+            let what = format!("{label}: the password stands in the file");
+            self.warning(&at("password"), what, "write `$NAME` and set NAME in the environment");
         }
-        for wrong in ["", ":1883", "broker:0", "broker:70000", "broker:", "a b", "a/b", "[x]:1", "::1"] {
-            assert!(!is_authority(wrong), "{wrong}");
+        if matches!(options.url.split_once("://"), Some(("mqtt" | "tcp", _))) {
+            let what = format!("{label}: the password is sent without encryption");
+            self.warning(&at("url"), what, "write `mqtts://` outside of a network of your own");
         }
     }
 }
