@@ -27,11 +27,13 @@ const PROTOCOLS: [&str; 1] = ["shdr"];
 /// What the file says, with all that is wrong in it put into `findings`; what is wrong is left out.
 pub(super) fn read(source: &Arc<Source>, findings: &mut Findings) -> (Configuration, Places) {
     let (mut root, errors) = DeTable::parse_recoverable(source.text());
+    let mut broken = Vec::new();
     for error in errors {
         let span = error.span().unwrap_or_default();
+        broken.push(source.position(span.start).0);
         findings.error(source, span, format!("not TOML: {}", error.message()), String::new());
     }
-    let mut reader = Reader { source, findings, places: Places::default() };
+    let mut reader = Reader { source, findings, places: Places::default(), broken };
     reader.expand_table(root.get_mut());
     reader.places_of(root.get_ref(), "");
     let configuration = reader.configuration(root.get_ref());
@@ -42,6 +44,8 @@ struct Reader<'a> {
     source: &'a Arc<Source>,
     findings: &'a mut Findings,
     places: Places,
+    /// Lines that are not TOML; what was made of them means nothing.
+    broken: Vec<u32>,
 }
 
 type Value<'i> = Spanned<DeValue<'i>>;
@@ -183,7 +187,8 @@ impl Reader<'_> {
             let key = take_out(value.get_mut(), &span);
             let explained = explain::serde_message(error.message(), key.as_deref(), more);
             let missing_by_us = explained.missing.is_some_and(|missing| refused.contains(&missing));
-            if !missing_by_us {
+            let broken = self.broken.contains(&self.source.position(span.start).0);
+            if !missing_by_us && !broken {
                 let what = format!("{label}: {}", explained.what);
                 self.findings.error(self.source, span, what, explained.cure);
             }
@@ -365,8 +370,24 @@ upcse = true
 
     #[test]
     fn syntax_errors_are_found_at_once_too() {
-        let (_, findings) = read_text("[gateway\nname = \"x\n[journal]\nbuffer_size = 1 2\n");
-        assert!(findings.len() >= 3, "{findings:#?}");
+        let (_, findings) = read_text("[gateway]\nname = \"x\n[journal]\nbuffer_size = 1 2\n");
+        let places: Vec<_> = findings.iter().filter_map(|finding| finding.get(..8)).collect();
+        assert_eq!(places, ["g.toml:2", "g.toml:4"], "{findings:#?}");
+    }
+
+    #[test]
+    fn a_line_that_is_not_toml_is_told_once() {
+        let (_, findings) = read_text("[gateway]\nshutdown_timeout = 5s\nname = 7\n");
+        assert!(
+            findings
+                .iter()
+                .filter(|finding| finding.starts_with("g.toml:2:"))
+                .all(|finding| finding.contains("not TOML"))
+        );
+        assert!(
+            findings.iter().any(|finding| finding.starts_with("g.toml:3:8: error: [gateway]: name")),
+            "{findings:?}"
+        );
     }
 
     #[test]

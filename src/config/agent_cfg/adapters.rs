@@ -7,6 +7,7 @@ use super::block::Block;
 use super::syntax::Node;
 use crate::config::configuration::{Adapter, AdapterOptions, DeviceDetails};
 use crate::config::finding::Findings;
+use crate::device_model::SchemaVersion;
 use guideway_shdr::{Config, ShdrVersion};
 
 /// Keys of an adapter that have no effect, with what happens instead.
@@ -42,6 +43,9 @@ impl Reader<'_> {
         // The reference agent's own defaults, where they differ from those of a guideway.toml.
         let common = AdapterOptions { filter_duplicates: false, ..AdapterOptions::default() };
         let mut defaults = Adapter { common, config: Config::new("localhost", 7878) };
+        // Older schemas have no conditionId, so a colon in a native code is a part of it.
+        let version = self.configuration.model.schema_version;
+        defaults.config.condition_ids = version.is_none_or(|version| version >= SchemaVersion::new(2, 3));
         defaults_of(top, &mut defaults, self.findings);
         for key in ["RealTime", "SuppressIPAddress"] {
             if let Some((_, span)) = top.text(key, self.findings) {

@@ -333,4 +333,20 @@ mod tests {
         }
         assert_eq!(findings.len(), expected.len(), "{findings:#?}");
     }
+
+    #[test]
+    fn every_key_without_effect_is_in_the_documentation() {
+        let documentation = include_str!("../../../docs/configuration.md");
+        let lists = [
+            WITHOUT_EFFECT,
+            LOGGER_WITHOUT_EFFECT,
+            adapters::WITHOUT_EFFECT,
+            rest::WITHOUT_EFFECT,
+            sinks::WITHOUT_EFFECT,
+        ];
+        for (key, instead) in lists.into_iter().flatten() {
+            assert!(documentation.contains(&format!("`{key}`")), "{key}");
+            assert!(!instead.is_empty(), "{key}");
+        }
+    }
 }

@@ -13,7 +13,7 @@ use crate::device_model::Namespace;
 pub struct Options {
     /// Whether there is one.
     pub enabled: bool,
-    /// Address to listen on. `0.0.0.0` is every IPv4 interface, `[::]` every interface.
+    /// Address to listen on. `0.0.0.0` is every IPv4 interface, `::` every interface.
     pub address: std::net::IpAddr,
     /// Port; 0 takes any free one.
     pub port: u16,
