@@ -81,7 +81,12 @@ pub(super) fn element(info: &AgentInfo, version: SchemaVersion, taken: &FxHashSe
     };
     let mut items = Element::new("DataItems");
     for (suffix, item_type) in DEVICE_ITEMS {
-        items = items.with_child(event(suffix, item_type));
+        let mut item = event(suffix, item_type);
+        // A device can change twice in a row, and both count.
+        if item_type.starts_with("DEVICE_") {
+            item.set("discrete", "true");
+        }
+        items = items.with_child(item);
     }
     let mut agent = Element::new("Agent")
         .with("id", id.clone())

@@ -60,8 +60,10 @@ pub(super) fn assemble(parts: Parts<'_>) -> Result<DeviceModel, Vec<ModelError>>
         findings.error(&last.origin, &last.element, "", what, "spread them over several gateways");
         return Err(findings.finish().err().unwrap_or_default());
     }
-    if agent.is_some() && previous.is_none() {
-        leave_out_agents(&mut devices, &mut findings);
+    if previous.is_none() {
+        leave_out_agents(&mut devices, agent.is_some(), &mut findings);
+        // The schemas have the Agent before all devices.
+        devices.sort_by_key(|device| device.element.name != "Agent");
     }
     check_identity(&devices, &mut findings);
     ids::make_unique(&mut devices, duplicate_ids, &mut findings);
@@ -101,17 +103,24 @@ pub(super) fn assemble(parts: Parts<'_>) -> Result<DeviceModel, Vec<ModelError>>
     })
 }
 
-fn leave_out_agents(devices: &mut Vec<Sourced>, findings: &mut Findings) {
+/// A document has one Agent at most, and the gateway's own comes first.
+fn leave_out_agents(devices: &mut Vec<Sourced>, has_own: bool, findings: &mut Findings) {
+    let mut has_one = has_own;
     devices.retain(|device| {
-        let stays = device.element.name != "Agent";
+        if device.element.name != "Agent" {
+            return true;
+        }
+        let stays = !std::mem::replace(&mut has_one, true);
         if !stays {
-            findings.warning(
-                &device.origin,
-                &device.element,
-                "",
-                "this <Agent> is left out: a document has at most one, and the gateway describes itself",
-                "remove it, or set `agent_device = false`",
-            );
+            let (what, cure) = if has_own {
+                (
+                    "this <Agent> is left out: a document has one at most, and the gateway describes itself",
+                    "remove it, or set `agent_device = false`",
+                )
+            } else {
+                ("this <Agent> is left out: a document has one at most", "remove it")
+            };
+            findings.warning(&device.origin, &device.element, "", what, cure);
         }
         stays
     });

@@ -9,7 +9,7 @@ use super::assemble::{Parts, Sourced, assemble};
 use super::element::Place;
 use super::findings::Findings;
 use super::load::read;
-use super::{Device, DeviceIndex, DeviceModel, Element, ModelError, Node, Severity};
+use super::{Device, DeviceIndex, DeviceModel, Element, ModelError, Node, Severity, tree};
 
 impl DeviceModel {
     /// A model in which one device is replaced by what `xml` says of it, or added. `xml` is a
@@ -56,7 +56,7 @@ impl DeviceModel {
 
     /// A model in which a device describes itself otherwise: `manufacturer`, `station`,
     /// `serialNumber`, `model`, `description`, `nativeName` or `uuid`, in any letter case. `None` when that changes
-    /// nothing, or when `name` is none of these.
+    /// nothing, when `name` is none of these, or when XML cannot hold the value.
     ///
     /// # Errors
     /// When the new uuid is that of another device, or empty.
@@ -68,9 +68,8 @@ impl DeviceModel {
     ) -> Result<Option<Self>, Vec<ModelError>> {
         const DESCRIPTIONS: [&str; 4] = ["manufacturer", "station", "serialNumber", "model"];
         let value = value.trim();
-        let mut parts = self.sourced();
-        let Some(part) = parts.get_mut(usize::from(device.0)) else { return Ok(None) };
-        let mut element = (*part.element).clone();
+        let Some(old) = self.devices.get(usize::from(device.0)) else { return Ok(None) };
+        let mut element = (*old.element).clone();
         if let Some(attribute) = DESCRIPTIONS.iter().find(|known| known.eq_ignore_ascii_case(name)) {
             description(&mut element).set(attribute, value);
         } else if name.eq_ignore_ascii_case("description") {
@@ -82,15 +81,41 @@ impl DeviceModel {
         } else if name.eq_ignore_ascii_case("nativeName") {
             element.set("nativeName", value);
         } else if name.eq_ignore_ascii_case("uuid") {
+            self.check_uuid(device, &element, value)?;
             element.set("uuid", value);
         } else {
             return Ok(None);
         }
-        if element == *part.element {
+        if element == *old.element || !value.chars().all(tree::allowed) {
             return Ok(None);
         }
-        part.element = Arc::new(element);
-        self.changed(parts, self.namespaces.clone(), Findings::default()).map(Some)
+        // Nothing but the texts of one device changes, so the tables stay as they are.
+        let mut model = self.clone();
+        model.change_time = Some(Timestamp::now());
+        if let Some(device) = model.devices.get_mut(usize::from(device.0)) {
+            let text = |name: &str| element.attribute(name).unwrap_or_default().into();
+            device.uuid = text("uuid");
+            if let Some(root) = model.components.get_mut(device.root.0 as usize) {
+                root.uuid = text("uuid");
+                root.native_name = text("nativeName");
+            }
+            device.element = Arc::new(element);
+        }
+        Ok(Some(model))
+    }
+
+    fn check_uuid(&self, device: DeviceIndex, element: &Element, uuid: &str) -> Result<(), Vec<ModelError>> {
+        let other = self.devices.iter().find(|other| other.index != device && other.uuid == uuid);
+        let what = match other {
+            Some(other) => format!("the source gives the uuid `{uuid}`, which is that of `{}`", other.name),
+            None if uuid.is_empty() => "the source gives an empty uuid".to_owned(),
+            None => return Ok(()),
+        };
+        let mut findings = Findings::default();
+        let (file, _) = &self.origins[usize::from(device.0)];
+        let cure = "correct the `* uuid:` command of the source; the uuid stays as it was".to_owned();
+        findings.push(Severity::Error, file, element.place, what, cure);
+        findings.finish().map(|_| ())
     }
 
     fn sourced(&self) -> Vec<Sourced> {

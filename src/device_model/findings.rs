@@ -34,7 +34,7 @@ impl Findings {
         what: impl Into<String>,
         cure: impl Into<String>,
     ) {
-        self.push(Severity::Error, file, self.place(file, element, attribute), what.into(), cure.into());
+        self.add(Severity::Error, file, element.place, attribute, what.into(), cure.into());
     }
 
     /// Something that is probably not meant.
@@ -46,7 +46,7 @@ impl Findings {
         what: impl Into<String>,
         cure: impl Into<String>,
     ) {
-        self.push(Severity::Warning, file, self.place(file, element, attribute), what.into(), cure.into());
+        self.add(Severity::Warning, file, element.place, attribute, what.into(), cure.into());
     }
 
     /// A finding at a place.
@@ -58,24 +58,28 @@ impl Findings {
         what: String,
         cure: String,
     ) {
-        self.has_errors |= severity == Severity::Error;
-        // Errors are never left out in favour of warnings that came first.
-        if self.list.len() < MAX_FINDINGS
-            || (severity == Severity::Error && self.list.len() < 2 * MAX_FINDINGS)
-        {
-            let position = position(file, place);
-            self.list.push(ModelError { severity, position, what, cure });
-        }
+        self.add(severity, file, place, "", what, cure);
     }
 
-    fn place(&self, file: &Arc<Path>, element: &Element, attribute: &str) -> Place {
-        let text = self.texts.iter().find(|(known, _)| known == file).map(|(_, text)| text);
-        match text {
-            // Looked up anew in the text each time, so only while somebody may read the result.
-            Some(text) if !attribute.is_empty() && self.list.len() < 2 * MAX_FINDINGS => {
-                attribute_place(text, element.place, attribute)
-            }
-            _ => element.place,
+    fn add(
+        &mut self,
+        severity: Severity,
+        file: &Arc<Path>,
+        place: Place,
+        attribute: &str,
+        what: String,
+        cure: String,
+    ) {
+        self.has_errors |= severity == Severity::Error;
+        // Errors are never left out in favour of warnings that came first.
+        let most = if severity == Severity::Error { 2 * MAX_FINDINGS } else { MAX_FINDINGS };
+        if self.list.len() < most {
+            let text = self.texts.iter().find(|(known, _)| known == file).map(|(_, text)| text);
+            let place = match text {
+                Some(text) if !attribute.is_empty() => attribute_place(text, place, attribute),
+                _ => place,
+            };
+            self.list.push(ModelError { severity, position: position(file, place), what, cure });
         }
     }
 

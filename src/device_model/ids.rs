@@ -10,6 +10,9 @@ use super::element::Place;
 use super::findings::{Findings, position};
 use super::{DuplicateIds, Element, Position};
 
+/// Clashes that are told of one device; when a whole file is there twice, the rest is noise.
+const MAX_TOLD: usize = 5;
+
 /// All ids of these devices.
 pub(super) fn all(devices: &[Sourced]) -> FxHashSet<SmolStr> {
     let mut ids = FxHashSet::default();
@@ -53,11 +56,17 @@ pub(super) fn make_unique(devices: &mut [Sourced], duplicates: DuplicateIds, fin
                 ),
             }
         }
+        let clashes = own.iter().filter(|(id, _)| taken.contains_key(id)).count();
+        let mut told = 0;
         for (id, place) in own {
             match taken.get(&id) {
                 Some((first, first_place)) => {
-                    let first = position(&devices[*first].origin, *first_place);
-                    report(&devices[index], &id, place, &first, findings);
+                    told += 1;
+                    if told <= MAX_TOLD {
+                        let more = if told == MAX_TOLD { clashes - MAX_TOLD } else { 0 };
+                        let first = position(&devices[*first].origin, *first_place);
+                        report(&devices[index], &id, place, &first, more, findings);
+                    }
                 }
                 None => {
                     taken.insert(id, (index, place));
@@ -75,7 +84,7 @@ fn own_ids(device: &Sourced, findings: &mut Findings) -> Vec<(SmolStr, Place)> {
         if let Some(first) = own.get(id) {
             if device.is_new {
                 let first = position(&device.origin, *first);
-                report(device, id, element.place, &first, findings);
+                report(device, id, element.place, &first, 0, findings);
             }
             return;
         }
@@ -94,15 +103,16 @@ fn own_ids(device: &Sourced, findings: &mut Findings) -> Vec<(SmolStr, Place)> {
     list
 }
 
-fn report(device: &Sourced, id: &str, place: Place, first: &Position, findings: &mut Findings) {
+fn report(device: &Sourced, id: &str, place: Place, first: &Position, more: usize, findings: &mut Findings) {
     let mut at = Element::new("id");
     at.place = place;
     let same_file = first.file == *device.origin;
+    let more = if more > 0 { format!(" (and {more} more ids of this device)") } else { String::new() };
     findings.error(
         &device.origin,
         &at,
         "id",
-        format!("the id `{id}` is already used at {first}"),
+        format!("the id `{id}` is already used at {first}{more}"),
         if same_file {
             "give one of them another id; ids are unique over all devices"
         } else {

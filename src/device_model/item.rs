@@ -41,6 +41,16 @@ pub(super) fn read(
             );
         }
     }
+    if !item_type.is_empty() && !is_type_name(&item_type) {
+        complete = false;
+        findings.error(
+            file,
+            element,
+            "type",
+            format!("`{item_type}` cannot be a type: it makes no element name"),
+            "write it like POSITION, or like x:MY_OWN_TYPE for an extension",
+        );
+    }
     let category = category(element, &called, &item_type, file, findings);
     let (representation, was_discrete) = representation(element, &called, file, findings);
     let (Some(category), true) = (category, complete) else { return None };
@@ -96,6 +106,18 @@ pub(super) fn read(
         id,
         item_type,
     })
+}
+
+/// Whether the type can be turned into the name of an XML element.
+fn is_type_name(item_type: &str) -> bool {
+    let is_name = |part: &str| {
+        part.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
+            && part.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'))
+    };
+    match item_type.split_once(':') {
+        Some((prefix, local)) => is_name(prefix) && is_name(local),
+        None => is_name(item_type),
+    }
 }
 
 fn category(

@@ -119,6 +119,15 @@ pub(super) fn read(
             "use one prefix for one namespace in all devices files",
         );
     }
+    if let (Some(urn), None) = (document.strange, document.version) {
+        findings.warning(
+            file,
+            &document.root,
+            "xmlns",
+            format!("the namespace `{urn}` says no version that is known"),
+            format!("write one of 1.0 to {}, or set `schema_version`", SchemaVersion::NEWEST),
+        );
+    }
     let root = document.root;
     *namespaces = document.namespaces;
     debug_assert!(namespaces.len() >= known, "namespaces are only ever added");

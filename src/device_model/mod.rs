@@ -21,6 +21,8 @@ mod options;
 mod shape;
 mod source;
 mod tables;
+#[cfg(test)]
+mod tests;
 mod tree;
 mod version;
 pub mod vocabulary;

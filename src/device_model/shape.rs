@@ -35,3 +35,44 @@ pub(super) fn shape(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shape_follows_from_category_representation_type_and_units() {
+        use Category::{Condition, Event, Sample};
+        use Representation::{DataSet, Table, TimeSeries, Value};
+        for (category, representation, item_type, units, expected) in [
+            (Sample, Value, "POSITION", "MILLIMETER", Shape::Number),
+            (Sample, Value, "x:VIBRATION", "", Shape::Number),
+            (Sample, Value, "PATH_POSITION", "MILLIMETER_3D", Shape::Vector3),
+            (Sample, Value, "PATH_POSITION", "", Shape::Vector3),
+            (Sample, Value, "x:FORCE", "NEWTON_3D", Shape::Vector3),
+            (Sample, Value, "ORIENTATION", "DEGREE_3D", Shape::Vector3),
+            (Event, Value, "TRANSLATION", "MILLIMETER_3D", Shape::Vector3),
+            (Event, DataSet, "TRANSLATION", "MILLIMETER_3D", Shape::DataSet),
+            (Sample, TimeSeries, "POSITION", "MILLIMETER", Shape::TimeSeries),
+            (Sample, DataSet, "TEMPERATURE", "CELSIUS", Shape::DataSet),
+            (Event, DataSet, "VARIABLE", "", Shape::DataSet),
+            (Event, Table, "WORK_OFFSET", "MILLIMETER", Shape::Table),
+            (Condition, Value, "POSITION", "MILLIMETER", Shape::Condition),
+            (Condition, DataSet, "SYSTEM", "", Shape::Condition),
+            (Event, Value, "MESSAGE", "", Shape::Message),
+            (Event, Value, "ASSET_CHANGED", "", Shape::AssetEvent),
+            (Event, Value, "ASSET_ADDED", "", Shape::AssetEvent),
+            (Event, DataSet, "ASSET_COUNT", "", Shape::DataSet),
+            (Event, Value, "PATH_FEEDRATE_OVERRIDE", "PERCENT", Shape::Number),
+            (Event, Value, "ROTARY_VELOCITY_OVERRIDE", "", Shape::Number),
+            (Event, Value, "x:STROKES", "COUNT", Shape::Number),
+            (Event, Value, "LINE_NUMBER", "", Shape::Text),
+            (Event, Value, "PART_COUNT", "", Shape::Text),
+            (Event, Value, "TOOL_NUMBER", "", Shape::Text),
+            (Event, Value, "EXECUTION", "", Shape::Text),
+            (Event, Value, "x:MOTION", "", Shape::Text),
+        ] {
+            assert_eq!(shape(category, representation, item_type, units), expected, "{item_type} {units}");
+        }
+    }
+}

@@ -70,3 +70,48 @@ fn declares_latin_1(bytes: &[u8]) -> bool {
     let head = String::from_utf8_lossy(head).to_ascii_lowercase();
     ["iso-8859-1", "latin1", "windows-1252"].iter().any(|name| head.contains(name))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn encodings_in_the_field_are_read() {
+        let xml = "<a b=\"Drehkräfte\"/>";
+        let units: Vec<u16> = xml.encode_utf16().collect();
+        let little = units.iter().flat_map(|unit| unit.to_le_bytes());
+        let big = units.iter().flat_map(|unit| unit.to_be_bytes());
+        let latin = "<?xml version='1.0' encoding='ISO-8859-1'?>".bytes().chain(xml.chars().map(|c| c as u8));
+        for bytes in [
+            xml.as_bytes().to_vec(),
+            [b"\xEF\xBB\xBF", xml.as_bytes()].concat(),
+            [0xFF, 0xFE].into_iter().chain(little.clone()).collect(),
+            [0xFE, 0xFF].into_iter().chain(big.clone()).collect(),
+            little.collect(),
+            big.collect(),
+        ] {
+            assert_eq!(decode(bytes).expect("reads"), xml);
+        }
+        assert!(decode(latin.collect()).expect("reads").ends_with(xml));
+    }
+
+    #[test]
+    fn other_encodings_are_named_and_refused() {
+        for (bytes, what) in [
+            (b"<a>\n\xE4</a>".to_vec(), "line 2"),
+            (vec![0xFF, 0xFE, 0, 0, b'<', 0, 0, 0], "UTF-32"),
+            (vec![0xFF, 0xFE, b'<'], "half a character"),
+            (vec![0xFF, 0xFE, 0, 0xD8], "UTF-16"),
+        ] {
+            let (found, cure) = decode(bytes).expect_err("refused");
+            assert!(found.contains(what), "{found}");
+            assert!(cure.contains("UTF-8"));
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_is_told() {
+        let (what, _) = read(Path::new("/no/such/file.xml")).expect_err("refused");
+        assert!(what.contains("cannot be opened"), "{what}");
+    }
+}

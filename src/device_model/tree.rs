@@ -29,6 +29,8 @@ pub(super) struct Document {
     pub(super) root: Element,
     /// By the MTConnect namespace that the root or one of its parts is in.
     pub(super) version: Option<SchemaVersion>,
+    /// An MTConnect namespace that says no version that is known.
+    pub(super) strange: Option<SmolStr>,
     /// Extension namespaces, with schema locations.
     pub(super) namespaces: Vec<Namespace>,
     /// Prefixes that meant another namespace before: as written, and as in the tree.
@@ -167,8 +169,9 @@ pub(super) fn parse(source: &str, known: Vec<Namespace>) -> Result<Document, Fau
                         "write an MTConnectDevices document into the file",
                     )
                 })?;
-                let (version, renamed) = (names.version, std::mem::take(&mut names.renamed));
-                return Ok(Document { root, version, namespaces: names.finish(), renamed });
+                let renamed = std::mem::take(&mut names.renamed);
+                let (version, strange) = (names.version, names.strange.take());
+                return Ok(Document { root, version, strange, namespaces: names.finish(), renamed });
             }
         }
     }
@@ -179,7 +182,7 @@ fn offset(position: u64) -> usize {
 }
 
 /// Whether XML 1.0 allows the character.
-fn allowed(character: char) -> bool {
+pub(super) fn allowed(character: char) -> bool {
     matches!(character, '\t' | '\n' | '\r' | ' '..='\u{FFFD}' | '\u{10000}'..)
 }
 
@@ -282,6 +285,7 @@ struct Names {
     scope: Vec<(SmolStr, SmolStr, usize)>,
     depth: usize,
     version: Option<SchemaVersion>,
+    strange: Option<SmolStr>,
     known: Vec<Namespace>,
     locations: Vec<(SmolStr, SmolStr)>,
     renamed: Vec<(SmolStr, SmolStr)>,
@@ -360,6 +364,9 @@ impl Names {
 
     fn declare(&mut self, prefix: &str, urn: &SmolStr) {
         if let Some(version) = mtconnect_version(urn) {
+            if version.is_none() {
+                self.strange.get_or_insert_with(|| urn.clone());
+            }
             self.version = self.version.or(version);
         } else if !prefix.is_empty() && !urn.is_empty() && urn != XSI {
             self.prefix_of(prefix, urn);
@@ -474,5 +481,202 @@ fn check_name(written: &str, local: &str) -> Result<(), Complaint> {
             format!("`{shown}` is not a name"),
             "names begin with a letter and hold letters, digits, `_`, `-`, `.`".to_owned(),
         ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn read(xml: &str) -> Document {
+        parse(xml, Vec::new()).unwrap_or_else(|fault| panic!("{fault:?}"))
+    }
+
+    fn refused(xml: &str) -> Fault {
+        parse(xml, Vec::new()).map(|document| panic!("{document:?}")).unwrap_or_else(|fault| fault)
+    }
+
+    #[test]
+    fn any_prefix_of_mtconnects_own_namespace_is_taken_away() {
+        let with = read(
+            r#"<m:MTConnectDevices xmlns:m="urn:mtconnect.org:MTConnectDevices:1.5"><m:Devices/></m:MTConnectDevices>"#,
+        );
+        let without = read(
+            r#"<MTConnectDevices xmlns="urn:mtconnect.org:MTConnectDevices:1.5"><Devices/></MTConnectDevices>"#,
+        );
+        assert_eq!(with.root, without.root);
+        assert_eq!(with.version, Some(SchemaVersion::new(1, 5)));
+        assert!(with.namespaces.is_empty());
+        let early = read(r#"<Devices xmlns="urn:mtconnect.com:MTConnectDevices:1.0"/>"#);
+        assert_eq!(early.version, Some(SchemaVersion::new(1, 0)));
+    }
+
+    #[test]
+    fn extensions_keep_their_prefix_and_their_schema() {
+        let document = read(
+            r#"<Devices xmlns="urn:mtconnect.org:MTConnectDevices:2.0" xmlns:x="urn:example.com:Devices:2.0"
+                xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"
+                xsi:schemaLocation="urn:mtconnect.org:MTConnectDevices:2.0 a.xsd
+                    urn:example.com:Devices:2.0 /schemas/x.xsd"><x:Gripper x:force="1"/></Devices>"#,
+        );
+        let gripper = document.root.elements().next().expect("there");
+        assert_eq!(gripper.name, "x:Gripper");
+        assert_eq!(gripper.attribute("x:force"), Some("1"));
+        assert!(document.root.attributes.is_empty(), "declarations are not attributes");
+        let namespace = Namespace {
+            prefix: "x".into(),
+            urn: "urn:example.com:Devices:2.0".into(),
+            location: "/schemas/x.xsd".into(),
+        };
+        assert_eq!(document.namespaces, [namespace]);
+    }
+
+    #[test]
+    fn an_extension_in_a_default_namespace_gets_a_prefix() {
+        let document =
+            read(r#"<Devices><Gripper xmlns="urn:example.com:G"><Jaw/></Gripper><Device/></Devices>"#);
+        let names: Vec<_> = document.root.elements().map(|element| element.name.as_str()).collect();
+        assert_eq!(names, ["ns1:Gripper", "Device"]);
+        assert_eq!(
+            document.root.elements().next().and_then(|g| g.elements().next()).expect("there").name,
+            "ns1:Jaw"
+        );
+    }
+
+    #[test]
+    fn a_prefix_that_means_two_namespaces_is_told_apart() {
+        let first = read(r#"<Devices xmlns:x="urn:a"/>"#);
+        let second = parse(r#"<Devices xmlns:x="urn:b"><x:G/></Devices>"#, first.namespaces).expect("reads");
+        assert_eq!(second.root.elements().next().expect("there").name, "x1:G");
+        assert_eq!(second.renamed, [("x".into(), "x1".into())]);
+        assert_eq!(second.namespaces.len(), 2);
+    }
+
+    #[test]
+    fn text_is_put_together_and_layout_left_out() {
+        let root = read("<a>\n  <b>1 &lt; <![CDATA[2 & 3]]>&#x41;<!-- no --></b>\n  <?pi?>\n</a>").root;
+        assert_eq!(root.children.len(), 1);
+        assert_eq!(root.child("b").expect("there").text(), "1 < 2 & 3A");
+    }
+
+    #[test]
+    fn what_is_not_safe_or_not_xml_is_refused_with_its_place() {
+        for (xml, what, line, column) in [
+            ("<!DOCTYPE a [<!ENTITY x 'y'>]><a>&x;</a>", "DOCTYPE", 1, 1),
+            ("<a>\n  é&x;</a>", "`&x;`", 2, 4),
+            ("<a b='&x;'/>", "`b` of <a>", 1, 1),
+            ("<a>\n<b></a>", "not well-formed", 2, 4),
+            ("<a>", "ends within <a>", 1, 4),
+            ("<a/><b/>", "second root", 1, 5),
+            ("", "no element", 1, 1),
+            ("devices", "outside", 1, 1),
+            ("<a x='1' x='2'/>", "attribute", 1, 1),
+            ("<x:a/>", "`x`", 1, 1),
+            ("<a x:b='1'/>", "`x`", 1, 1),
+            ("<a>&#0;</a>", "character reference", 1, 4),
+            ("<a>&#1;</a>", "U+0001", 1, 4),
+            ("<a b='&#1;'/>", "U+0001", 1, 1),
+            ("<a>\u{1}</a>", "U+0001", 1, 4),
+            ("<a =\"\"/>", "", 1, 1),
+            ("<1a/>", "not a name", 1, 1),
+            ("<a b<c='1'/>", "", 1, 1),
+        ] {
+            let fault = refused(xml);
+            assert!(fault.what.contains(what), "{xml}: {}", fault.what);
+            assert_eq!((fault.place.line, fault.place.column), (line, column), "{xml}: {}", fault.what);
+            assert!(!fault.cure.is_empty(), "{xml}");
+        }
+    }
+
+    #[test]
+    fn what_is_too_deep_or_too_much_is_refused() {
+        let deep = "<a>".repeat(100_000);
+        assert!(refused(&deep).what.contains("nested"));
+        let mut wide = String::from("<a");
+        for number in 0..=MAX_ATTRIBUTES {
+            wide.push_str(&format!(" a{number}=''"));
+        }
+        assert!(refused(&format!("{wide}/>")).what.contains("attributes"));
+        let mut many = String::from("<a");
+        for number in 0..200 {
+            many.push_str(&format!(" xmlns:a{number}='urn:{number}'"));
+        }
+        let many = format!("{many}><b{}/></a>", many.trim_start_matches("<a").replace("urn:", "urn:b"));
+        assert!(refused(&many).what.contains("namespace"));
+    }
+
+    #[test]
+    fn many_references_take_no_longer_than_as_much_text() {
+        let root = read(&format!("<a>{}</a>", "&amp;".repeat(200_000))).root;
+        assert_eq!(root.text().len(), 200_000);
+    }
+
+    #[test]
+    fn attributes_are_found_where_they_stand() {
+        let xml = "<a>\n  <b idx='id=' id = '1'\n     type='x'/></a>";
+        let place = read(xml).root.child("b").expect("there").place;
+        let at = |name: &str| {
+            let place = attribute_place(xml, place, name);
+            (place.line, place.column)
+        };
+        assert_eq!(at("id"), (2, 16));
+        assert_eq!(at("type"), (3, 6));
+        assert_eq!(at("missing"), (2, 3));
+    }
+
+    fn written(element: &Element) -> String {
+        let escape = |text: &str| {
+            quick_xml::escape::escape(text)
+                .replace('\n', "&#10;")
+                .replace('\t', "&#9;")
+                .replace('\r', "&#13;")
+        };
+        let mut xml = format!("<{}", element.name);
+        for (name, value) in &element.attributes {
+            xml.push_str(&format!(" {name}=\"{}\"", escape(value)));
+        }
+        xml.push('>');
+        for child in &element.children {
+            match child {
+                Node::Element(child) => xml.push_str(&written(child)),
+                Node::Text(text) => xml.push_str(&escape(text)),
+            }
+        }
+        xml.push_str(&format!("</{}>", element.name));
+        xml
+    }
+
+    fn elements() -> impl Strategy<Value = Element> {
+        let name = "[A-Za-z_][A-Za-z0-9_.-]{0,8}";
+        let attributes =
+            proptest::collection::btree_map("[a-wyz][a-z]{0,5}", "[ -~\\t\\n\\u{a0}-\\u{2ff}]{0,12}", 0..4);
+        let leaf = (name, attributes, proptest::option::of("[ -~é\\n]{0,12}[!-~]")).prop_map(
+            |(name, attributes, text)| {
+                let mut element = Element::new(&name);
+                element.attributes = attributes.into_iter().map(|(k, v)| (k.into(), v.into())).collect();
+                element.children = text.into_iter().map(|text| Node::Text(text.into())).collect();
+                element
+            },
+        );
+        leaf.prop_recursive(5, 40, 5, |inner| {
+            (inner.clone(), proptest::collection::vec(inner, 0..5)).prop_map(|(mut parent, children)| {
+                parent.children.extend(children.into_iter().map(Node::Element));
+                parent
+            })
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn a_tree_that_is_written_is_read_back(element in elements()) {
+            prop_assert_eq!(read(&written(&element)).root, element);
+        }
+
+        #[test]
+        fn no_text_makes_the_reader_panic(text in any::<String>()) {
+            let _ = parse(&text, Vec::new());
+        }
     }
 }
