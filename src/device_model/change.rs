@@ -6,6 +6,7 @@ use std::sync::Arc;
 use guideway_contract::Timestamp;
 
 use super::assemble::{Parts, Sourced, assemble};
+use super::corrections::as_token;
 use super::element::Place;
 use super::findings::Findings;
 use super::load::read;
@@ -71,7 +72,8 @@ impl DeviceModel {
         let Some(old) = self.devices.get(usize::from(device.0)) else { return Ok(None) };
         let mut element = (*old.element).clone();
         if let Some(attribute) = DESCRIPTIONS.iter().find(|known| known.eq_ignore_ascii_case(name)) {
-            description(&mut element).set(attribute, value);
+            let token = as_token(value, self.version).filter(|_| *attribute == "manufacturer");
+            description(&mut element).set(attribute, token.as_deref().unwrap_or(value));
         } else if name.eq_ignore_ascii_case("description") {
             let description = description(&mut element);
             description.children.retain(|node| matches!(node, Node::Element(_)));
@@ -79,7 +81,8 @@ impl DeviceModel {
                 description.children.push(Node::Text(value.into()));
             }
         } else if name.eq_ignore_ascii_case("nativeName") {
-            element.set("nativeName", value);
+            let token = as_token(value, self.version);
+            element.set("nativeName", token.as_deref().unwrap_or(value));
         } else if name.eq_ignore_ascii_case("uuid") {
             self.check_uuid(device, &element, value)?;
             element.set("uuid", value);

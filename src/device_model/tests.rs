@@ -211,6 +211,24 @@ fn a_category_that_contradicts_the_standard_is_put_right_in_table_and_tree() {
 }
 
 #[test]
+fn old_versions_want_names_to_be_one_word() {
+    let xml = r#"<Device id="d" name="a b" uuid="d" nativeName="A B"><Description manufacturer="Acme Inc"/></Device>"#;
+    let model = build(&[xml], &version("1.3")).unwrap_or_else(|findings| panic!("{findings:?}"));
+    assert_eq!(model.warnings().len(), 3);
+    let element = &model.devices()[0].element;
+    assert_eq!((element.attribute("name"), element.attribute("nativeName")), (Some("a b"), Some("A_B")));
+    assert_eq!(
+        element.child("Description").and_then(|found| found.attribute("manufacturer")),
+        Some("Acme_Inc")
+    );
+    let again =
+        model.with_description(DeviceIndex(0), "manufacturer", "Acme & Co").expect("good").expect("changes");
+    let description = again.devices()[0].element.child("Description").expect("there");
+    assert_eq!(description.attribute("manufacturer"), Some("Acme___Co"));
+    assert!(warnings(xml, &version("1.8")).is_empty());
+}
+
+#[test]
 fn a_type_that_the_version_does_not_have_is_warned_of() {
     let xml = r#"<Device id="d" name="d" uuid="d"><DataItems>
 <DataItem id="a" type="CONNECTION_STATUS" category="EVENT"/></DataItems></Device>"#;
