@@ -113,15 +113,20 @@ impl Problem {
     /// `<Errors>` in the form of that version.
     pub(super) fn errors(problems: &[Self], schema: SchemaVersion) -> Element {
         let mut errors = Element::new("Errors");
-        errors.children.extend(problems.iter().map(|problem| Node::Element(problem.entry(schema))));
+        for (at, problem) in problems.iter().enumerate() {
+            // The same thing is not said twice: an id that is not there can only stand once.
+            if !problems[..at].contains(problem) {
+                errors.children.push(Node::Element(problem.entry(schema)));
+            }
+        }
         errors
     }
 
     fn entry(&self, schema: SchemaVersion) -> Element {
         if schema < version::V2_6 {
-            let mut error = Element::new("Error").with("errorCode", self.kind.code());
-            error.children.push(Node::Text(self.message.as_str().into()));
-            return error;
+            return Element::new("Error")
+                .with("errorCode", self.kind.code())
+                .with_text(self.message.as_str());
         }
         let mut error = Element::new(self.kind.element());
         let mut add = |child: Element| error.children.push(Node::Element(child));
@@ -156,15 +161,24 @@ impl Problem {
                 query.children.push(Node::Element(leaf("Format", format)));
                 add(query);
             }
-            ProblemKind::AssetNotFound { asset_id } => add(leaf("AssetId", asset_id)),
+            ProblemKind::AssetNotFound { asset_id } => add(leaf("AssetId", &xml_id(asset_id))),
             _ => {}
         }
         error
     }
 }
 
+/// The schema wants an XML id, which asset ids need not be; what does not fit becomes `_`. The
+/// message has the id as it was asked for.
+fn xml_id(asset_id: &str) -> String {
+    let fits = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_');
+    let mut id: String = asset_id.chars().map(|c| if fits(c) { c } else { '_' }).collect();
+    if !id.starts_with(|c: char| c.is_alphabetic() || c == '_') {
+        id.insert(0, '_');
+    }
+    id
+}
+
 fn leaf(name: &str, text: &str) -> Element {
-    let mut leaf = Element::new(name);
-    leaf.children.push(Node::Text(text.into()));
-    leaf
+    Element::new(name).with_text(text)
 }

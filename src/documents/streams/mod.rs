@@ -1,8 +1,10 @@
 //! MTConnectStreams.
 
+mod json;
 mod order;
 mod prepared;
 mod xml;
 
-pub(super) use prepared::Prepared;
+pub(super) use json::json_body;
+pub(super) use prepared::{Prepared, nmtoken};
 pub(super) use xml::xml_body;

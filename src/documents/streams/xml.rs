@@ -55,7 +55,7 @@ fn no_observations<const PRETTY: bool>(prepared: &Prepared, out: &mut Vec<u8>) {
     if prepared.version < version::V1_8 {
         for device in &prepared.devices {
             line::<PRETTY>(out, 2);
-            out.extend_from_slice(device);
+            out.extend_from_slice(&device.xml);
             out.extend_from_slice(b"/>");
         }
     }
@@ -111,7 +111,7 @@ impl<const PRETTY: bool> Writer<'_, PRETTY> {
             }
             if !same_component {
                 line::<PRETTY>(out, 3);
-                out.extend_from_slice(&self.prepared.components[to.component.0 as usize]);
+                out.extend_from_slice(&self.prepared.components[to.component.0 as usize].xml);
             }
             line::<PRETTY>(out, 4);
             out.push(b'<');
@@ -324,7 +324,7 @@ impl<const PRETTY: bool> Writer<'_, PRETTY> {
 }
 
 fn device_open(prepared: &Prepared, device: DeviceIndex) -> &[u8] {
-    &prepared.devices[usize::from(device.0)]
+    &prepared.devices[usize::from(device.0)].xml
 }
 
 /// The element of a condition; whatever is not a condition entry is taken as UNAVAILABLE.

@@ -34,6 +34,24 @@ pub(super) fn write(out: &mut Vec<u8>, element: &Element, depth: Option<usize>) 
     out.push(b'>');
 }
 
+/// Writes elements under a name; an element without children when there are none.
+pub(super) fn write_list(out: &mut Vec<u8>, name: &str, elements: &[&Element], depth: Option<usize>) {
+    out.push(b'<');
+    out.extend_from_slice(name.as_bytes());
+    if elements.is_empty() {
+        out.extend_from_slice(b"/>");
+        return;
+    }
+    out.push(b'>');
+    for element in elements {
+        write(out, element, depth.map(|depth| depth + 1));
+    }
+    line(out, depth);
+    out.extend_from_slice(b"</");
+    out.extend_from_slice(name.as_bytes());
+    out.push(b'>');
+}
+
 /// A new line with its indentation, when it is to be pretty.
 pub(super) fn line(out: &mut Vec<u8>, depth: Option<usize>) {
     if let Some(depth) = depth {
