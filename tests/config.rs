@@ -1,5 +1,6 @@
 //! Whole configuration files: those of the documentation, the examples, and the test bed's own.
 #![expect(clippy::print_stdout, reason = "what a test found or skipped belongs into its output")]
+#![expect(clippy::unwrap_used, reason = "that is how a test fails")]
 
 use std::fs;
 use std::path::{Path, PathBuf};

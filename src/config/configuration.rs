@@ -57,6 +57,30 @@ pub struct Gateway {
     pub shutdown_timeout: Duration,
 }
 
+impl Gateway {
+    /// What the gateway is called: as configured, else the host's name.
+    pub fn name(&self) -> String {
+        self.name.clone().unwrap_or_else(host_name)
+    }
+
+    /// Where the journal lives: as configured, else `$STATE_DIRECTORY`, else `guideway-data` in the
+    /// working directory.
+    pub fn data_dir(&self) -> PathBuf {
+        // systemd separates several folders by colons; the unit asks for one.
+        let state = std::env::var("STATE_DIRECTORY").unwrap_or_default();
+        let state = state.split(':').next().filter(|folder| !folder.is_empty()).map(PathBuf::from);
+        self.data_dir.clone().or(state).unwrap_or_else(|| PathBuf::from("guideway-data"))
+    }
+}
+
+fn host_name() -> String {
+    let read = |path| std::fs::read_to_string(path).ok();
+    let name = read("/proc/sys/kernel/hostname").or_else(|| read("/etc/hostname"));
+    let name = name.or_else(|| std::env::var("HOSTNAME").ok()).unwrap_or_default();
+    let name: String = name.trim().chars().filter(|c| !c.is_control() && !"/+#".contains(*c)).collect();
+    if name.is_empty() { "guideway".to_owned() } else { name }
+}
+
 impl Default for Gateway {
     fn default() -> Self {
         Self { name: None, data_dir: None, shutdown_timeout: Duration::from_secs(5) }
@@ -315,5 +339,12 @@ mod tests {
         assert!(adapter("Lathe", &[]).rules(&model).expect("found").auto_available);
         let always = AdapterOptions { auto_available: Some(true), ..adapter("Mill", &[]) };
         assert!(always.rules(&model).expect("found").auto_available);
+    }
+
+    #[test]
+    fn a_gateway_without_a_name_is_called_as_its_host() {
+        assert!(!Gateway::default().name().is_empty());
+        let named = Gateway { name: Some("hall-2".into()), ..Gateway::default() };
+        assert_eq!(named.name(), "hall-2");
     }
 }

@@ -161,15 +161,26 @@ fn plural(count: usize, noun: &str) -> String {
     format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
+/// Findings of each severity that are told in full.
+const MOST: usize = 500;
+
 /// Where findings are put while a configuration is read.
 #[derive(Debug, Default)]
-pub(super) struct Findings(Vec<Finding>);
+pub(super) struct Findings {
+    told: Vec<Finding>,
+    /// The first of each severity that is not told any more, and how many there are.
+    untold: [Option<(Finding, usize)>; 2],
+}
 
 impl Findings {
     pub(super) fn push(&mut self, finding: Finding) {
-        // One cause may be met on two ways; it is told once.
-        if !self.0.contains(&finding) {
-            self.0.push(finding);
+        let same = self.told.iter().filter(|told| told.severity == finding.severity);
+        if same.count() >= MOST {
+            let untold = &mut self.untold[usize::from(finding.severity == Severity::Error)];
+            untold.get_or_insert((finding, 0)).1 += 1;
+        } else if !self.told.contains(&finding) {
+            // One cause may be met on two ways; it is told once.
+            self.told.push(finding);
         }
     }
 
@@ -193,23 +204,30 @@ impl Findings {
         self.push(Finding::new(Severity::Warning, source, span, what, cure));
     }
 
+    /// How many are errors.
     pub(super) fn errors(&self) -> usize {
-        self.0.iter().filter(|finding| finding.severity == Severity::Error).count()
+        let told = self.told.iter().filter(|finding| finding.severity == Severity::Error).count();
+        told + self.untold[1].as_ref().map_or(0, |(_, count)| *count)
     }
 
     /// All findings, by file and place; the file that was read first comes first.
     pub(super) fn sorted(self) -> Vec<Finding> {
+        let mut findings = self.told;
         let mut files: Vec<Arc<Source>> = Vec::new();
-        for finding in &self.0 {
+        for finding in &findings {
             if !files.iter().any(|file| Arc::ptr_eq(file, &finding.source)) {
                 files.push(Arc::clone(&finding.source));
             }
         }
-        let mut findings = self.0;
         findings.sort_by_key(|finding| {
             let file = files.iter().position(|file| Arc::ptr_eq(file, &finding.source));
             (file, finding.span.start, finding.span.end)
         });
+        for (mut finding, count) in self.untold.into_iter().flatten() {
+            finding.what = format!("and {} of which this is the first", plural(count, "more finding"));
+            finding.cure = "mend the others first".to_owned();
+            findings.push(finding);
+        }
         findings
     }
 }
@@ -240,5 +258,20 @@ mod tests {
                 assert!(Report { findings: vec![finding] }.render(true).contains("what"));
             }
         }
+    }
+
+    #[test]
+    fn a_flood_of_findings_is_counted_and_not_told() {
+        let text = "x\n".repeat(2_000);
+        let source = Arc::new(Source::new("g.toml", text));
+        let mut findings = Findings::default();
+        for line in 0..2_000 {
+            findings.error(&source, line * 2..line * 2 + 1, "what", "");
+        }
+        findings.warning(&source, 0..1, "a warning", "");
+        assert_eq!(findings.errors(), 2_000);
+        let told = findings.sorted();
+        assert_eq!(told.len(), MOST + 2);
+        assert!(told[MOST + 1].what.contains("1500 more findings"));
     }
 }

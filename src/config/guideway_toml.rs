@@ -15,7 +15,7 @@ use super::configuration::{Adapter, AdapterOptions, Configuration};
 use super::finding::Findings;
 use super::places::Places;
 use super::source::Source;
-use super::{expand, explain, fields, suggest};
+use super::{MOST_TABLES, expand, explain, fields, suggest};
 
 /// Findings in one section after which the rest of it is left unread.
 const MOST_FINDINGS: usize = 200;
@@ -158,6 +158,11 @@ impl Reader<'_> {
             self.findings.error(self.source, value.span(), what, cure());
         }
         for (index, element) in elements.iter().enumerate() {
+            if index == MOST_TABLES {
+                let what = format!("more than {MOST_TABLES} tables `{name}`");
+                self.findings.error(self.source, element.span(), what, "spread them over several gateways");
+                break;
+            }
             match element.get_ref() {
                 DeValue::Table(table) => {
                     if let Some(read) = read(self, &label_of(name, table, index), element) {

@@ -29,3 +29,6 @@ pub use finding::{Finding, Report, Severity};
 pub use load::{check, load, load_text};
 pub use machines::errors_of;
 pub use source::{MAX_BYTES, Source};
+
+/// Tables of one list that are read: far beyond the machines that one gateway can serve.
+const MOST_TABLES: usize = 4_096;

@@ -3,7 +3,7 @@
 mod faces;
 mod sources;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -135,10 +135,11 @@ impl Check<'_> {
     }
 
     fn model(&mut self, configuration: &Configuration) {
+        let mut seen = BTreeSet::new();
         for (index, path) in configuration.model.devices.iter().enumerate() {
             let at = format!("model.devices[{index}]");
             self.file(&at, "[model]: devices", path);
-            if configuration.model.devices[..index].contains(path) {
+            if !seen.insert(path) {
                 let what = format!("[model]: `{}` is named twice", path.display());
                 self.error(&at, what, "name each file once");
             }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::Reader;
 use super::block::Block;
 use super::syntax::Node;
+use crate::config::MOST_TABLES;
 use crate::config::configuration::{Adapter, AdapterOptions, DeviceDetails};
 use crate::config::finding::Findings;
 use crate::device_model::SchemaVersion;
@@ -56,7 +57,13 @@ impl Reader<'_> {
         match top.block("Adapters", self.findings) {
             Some(mut adapters) => {
                 self.places.insert("adapter", adapters.span.clone());
-                for node in adapters.blocks(self.findings) {
+                for (number, node) in adapters.blocks(self.findings).into_iter().enumerate() {
+                    if number == MOST_TABLES {
+                        let what = format!("more than {MOST_TABLES} adapters");
+                        let span = node.name_span.clone();
+                        adapters.error(span, what, "spread them over several gateways", self.findings);
+                        break;
+                    }
                     self.adapter(&adapters, node, &defaults);
                 }
             }
@@ -169,21 +176,18 @@ impl Reader<'_> {
 
     /// The block's name; with a number where another adapter has it already.
     fn unused(&mut self, block: &Block<'_>, name: &str) -> String {
-        let taken = |name: &str, reader: &Self| {
-            reader.configuration.adapters.shdr.iter().any(|adapter| adapter.common.name == name)
-        };
-        if !taken(name, self) {
-            return name.to_owned();
+        let mut free = name.to_owned();
+        while self.names.contains_key(&free) {
+            let count = self.names.entry(name.to_owned()).or_insert(1);
+            *count += 1;
+            free = format!("{name}-{count}");
         }
-        let free = (2..).map(|number| format!("{name}-{number}")).find(|name| !taken(name, self));
-        let free = free.unwrap_or_else(|| name.to_owned());
-        let what = format!("another adapter has the same name; this one is called `{free}`");
-        block.warning(
-            block.span.clone(),
-            what,
-            "give it a name of its own and say `Device = …`",
-            self.findings,
-        );
+        self.names.insert(free.clone(), 1);
+        if free != name {
+            let what = format!("another adapter has the same name; this one is called `{free}`");
+            let cure = "give it a name of its own and say `Device = …`";
+            block.warning(block.span.clone(), what, cure, self.findings);
+        }
         free
     }
 }

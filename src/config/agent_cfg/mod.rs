@@ -11,6 +11,7 @@ mod sinks;
 mod syntax;
 mod variables;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -66,7 +67,12 @@ pub(super) fn read(source: &Arc<Source>, findings: &mut Findings) -> (Configurat
     }
     variables::put_in(&mut nodes, source, findings);
     let mut top = Block::new(String::new(), &nodes, 0..0, source);
-    let mut read = Reader { configuration: Configuration::default(), places: Places::default(), findings };
+    let mut read = Reader {
+        configuration: Configuration::default(),
+        places: Places::default(),
+        findings,
+        names: BTreeMap::new(),
+    };
     read.model(&mut top);
     read.journal(&mut top);
     read.rest(&mut top);
@@ -82,6 +88,8 @@ struct Reader<'f> {
     configuration: Configuration,
     places: Places,
     findings: &'f mut Findings,
+    /// Names of adapters, with the highest number that was put behind each.
+    names: BTreeMap<String, usize>,
 }
 
 impl Reader<'_> {

@@ -1,5 +1,6 @@
 //! `[mtconnect]` and `[[mqtt]]`.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::Check;
@@ -58,6 +59,7 @@ impl Check<'_> {
     }
 
     fn mounts(&mut self, options: &mtconnect::Options) {
+        let mut locations = BTreeSet::new();
         for (index, mount) in options.files.iter().enumerate() {
             let at = format!("mtconnect.files[{index}]");
             let location = &mount.location;
@@ -77,7 +79,7 @@ impl Check<'_> {
                     "requests for it are answered 404 until it is there",
                 );
             }
-            if options.files[..index].iter().any(|other| other.location == *location) {
+            if !locations.insert(location) {
                 let what = format!("[mtconnect]: files: location `{location}` is there twice");
                 self.error(&format!("{at}.location"), what, "give each a location of its own");
             }
@@ -85,6 +87,7 @@ impl Check<'_> {
     }
 
     fn style(&mut self, path: &str, style: &mtconnect::Style) {
+        let mut prefixes = BTreeSet::new();
         for (index, namespace) in style.namespaces.iter().enumerate() {
             let at = format!("{path}.namespaces[{index}]");
             let prefix = namespace.prefix.as_str();
@@ -104,7 +107,7 @@ impl Check<'_> {
                     "write the namespace's name",
                 );
             }
-            if style.namespaces[..index].iter().any(|other| other.prefix == namespace.prefix) {
+            if !prefixes.insert(prefix) {
                 let what = format!("[{path}]: the prefix `{prefix}` is there twice");
                 self.error(&format!("{at}.prefix"), what, "give each namespace a prefix of its own");
             }
