@@ -12,6 +12,9 @@ use super::findings::Findings;
 use super::load::read;
 use super::{Device, DeviceIndex, DeviceModel, Element, ModelError, Node, Severity, tree};
 
+/// Warnings that outlive a change.
+const MAX_WARNINGS: usize = 1000;
+
 impl DeviceModel {
     /// A model in which one device is replaced by what `xml` says of it, or added. `xml` is a
     /// `<Device>`, alone or in a document. The device is known by its uuid, else by its name.
@@ -149,10 +152,12 @@ impl DeviceModel {
             previous: Some(self),
             findings,
         })?;
-        let mut warnings = self.warnings.clone();
-        warnings.append(&mut model.warnings);
-        warnings.dedup();
-        model.warnings = warnings;
+        // What the same source said before is superseded; without end they would pile up.
+        let is_news =
+            |old: &&ModelError| model.warnings.iter().all(|new| new.position.file != old.position.file);
+        let kept: Vec<ModelError> =
+            self.warnings.iter().filter(is_news).take(MAX_WARNINGS).cloned().collect();
+        model.warnings.splice(..0, kept);
         Ok(model)
     }
 }

@@ -14,6 +14,9 @@ use super::{
     item,
 };
 
+/// Data items beyond this are refused; the aim is 20,000. Changes at run time only ever append.
+const MAX_ITEMS: usize = 500_000;
+
 /// The tables of a model in the making. Elements are no deeper than the reader allows, so walking
 /// them may recurse.
 pub(super) struct Tables<'p> {
@@ -23,6 +26,7 @@ pub(super) struct Tables<'p> {
     pub(super) components: Vec<Component>,
     pub(super) items: Vec<DataItem>,
     pub(super) items_by_id: FxHashMap<SmolStr, ItemIndex>,
+    is_full: bool,
 }
 
 /// The device whose elements are being walked.
@@ -32,7 +36,7 @@ struct Context<'d> {
     prefix: &'d str,
     /// Only what is new is complained about.
     is_new: bool,
-    old_items: FxHashMap<&'d str, &'d DataItem>,
+    old_items: FxHashMap<&'d str, Vec<&'d DataItem>>,
     old_components: FxHashMap<&'d str, ComponentIndex>,
     document_order: Vec<ItemIndex>,
 }
@@ -48,6 +52,7 @@ impl<'p> Tables<'p> {
             components: Vec::new(),
             items: Vec::new(),
             items_by_id: FxHashMap::default(),
+            is_full: false,
         };
         if let Some(previous) = previous {
             tables.items.clone_from(&previous.items);
@@ -67,22 +72,24 @@ impl<'p> Tables<'p> {
         let element = &*sourced.element;
         let index = DeviceIndex(u16::try_from(self.devices.len()).unwrap_or(u16::MAX));
         let previous = self.previous.zip(sourced.previous);
-        let old_items = previous.map(|(model, device)| {
-            let own = model.items.iter().filter(|item| item.device == device && !item.retired);
-            own.map(|item| (item.id.as_str(), item)).collect()
-        });
-        let old_components = previous.map(|(model, device)| {
-            let own =
-                model.components.iter().filter(|component| component.device == device && !component.retired);
-            own.map(|component| (component.id.as_str(), component.index)).collect()
-        });
+        let mut old_items: FxHashMap<&str, Vec<&DataItem>> = FxHashMap::default();
+        let mut old_components = FxHashMap::default();
+        if let Some((model, device)) = previous {
+            // Retired ones too: a source that goes back and forth between two models must not make
+            // the tables grow.
+            for item in model.items.iter().filter(|item| item.device == device) {
+                old_items.entry(&item.id).or_default().push(item);
+            }
+            let own = model.components.iter().filter(|component| component.device == device);
+            old_components.extend(own.map(|component| (component.id.as_str(), component.index)));
+        }
         let mut context = Context {
             device: index,
             origin: &sourced.origin,
             prefix: &sourced.prefix,
             is_new: sourced.is_new,
-            old_items: old_items.unwrap_or_default(),
-            old_components: old_components.unwrap_or_default(),
+            old_items,
+            old_components,
             document_order: Vec::new(),
         };
         let root = self.add_component(&mut context, element, None, findings);
@@ -184,7 +191,16 @@ impl<'p> Tables<'p> {
         }
         item.component = component;
         item.device = context.device;
-        let old = context.old_items.get(item.id.as_str()).filter(|old| is_same(old, &item));
+        let old = context.old_items.get(item.id.as_str()).into_iter().flatten();
+        let old = old.copied().find(|old| is_same(old, &item));
+        if old.is_none() && self.items.len() >= MAX_ITEMS {
+            if !std::mem::replace(&mut self.is_full, true) {
+                let what = format!("more than {MAX_ITEMS} data items, those that went away included");
+                let cure = "spread the devices over several gateways, or restart this one";
+                told.error(context.origin, element, "", what, cure);
+            }
+            return;
+        }
         item.index = match old {
             Some(old) => old.index,
             None => ItemIndex(u32::try_from(self.items.len()).unwrap_or(u32::MAX)),

@@ -410,7 +410,10 @@ fn a_replaced_device_keeps_the_indices_of_what_stays() {
     assert!(new.model_change_time().nanos() >= old.model_change_time().nanos());
 
     let back = new.with_device_xml(Path::new("wire"), MILL).expect("loads");
-    assert!(back.find_item("xcond").is_some_and(|item| !item.retired));
+    let returned = back.find_item("xcond").expect("is back");
+    assert!(!returned.retired && old.find_item("xcond").is_some_and(|item| item.index == returned.index));
+    assert_eq!(back.items().len(), new.items().len(), "going back and forth adds nothing");
+    assert_eq!(back.components().len(), old.components().len());
     assert!(back.item(new.find_item("xload").expect("there").index).retired);
 }
 
