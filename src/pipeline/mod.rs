@@ -28,7 +28,7 @@ use guideway_contract::{
 };
 use rustc_hash::FxHashMap;
 
-use crate::device_model::{DataItem, DeviceIndex, DeviceModel};
+use crate::device_model::{DataItem, DeviceIndex, DeviceModel, SchemaVersion};
 use counters::Tally;
 pub use counters::{Counters, Reason, Tally as SourceCounters};
 use memory::{Known, Memory, owner};
@@ -100,7 +100,7 @@ impl Pipeline {
             Source { rules, routes, connected: false }
         };
         let adapters = adapters.into_iter().map(source).collect();
-        let plans: Vec<_> = model.items().iter().map(planned).collect();
+        let plans: Vec<_> = model.items().iter().map(|item| planned(item, model.version())).collect();
         let memories = vec![Memory::default(); plans.len()];
         let (calibrations, periods) = Default::default();
         Self { model, adapters, plans, memories, calibrations, periods, counters }
@@ -306,7 +306,8 @@ impl Pipeline {
     /// be set again.
     pub fn change_model(&mut self, model: Arc<DeviceModel>) {
         let old = std::mem::replace(&mut self.model, model);
-        self.plans = self.model.items().iter().map(planned).collect();
+        let version = self.model.version();
+        self.plans = self.model.items().iter().map(|item| planned(item, version)).collect();
         self.memories.resize_with(self.plans.len(), Memory::default);
         for (was, is) in old.items().iter().zip(self.model.items()) {
             let memory = &mut self.memories[is.index.index()];
@@ -430,8 +431,8 @@ impl Pipeline {
 }
 
 /// An item's plan; what cannot be converted is said once, here, and counted with every value.
-fn planned(item: &DataItem) -> Plan {
-    let plan = Plan::new(item);
+fn planned(item: &DataItem, version: SchemaVersion) -> Plan {
+    let plan = Plan::new(item, version);
     if plan.units == Units::Unknown && !item.retired {
         tracing::warn!(
             item = item.id.as_str(),

@@ -5,7 +5,7 @@ use smol_str::SmolStr;
 
 use super::units::Conversion;
 use super::{shape, validate};
-use crate::device_model::{Category, DataItem};
+use crate::device_model::{Category, DataItem, SchemaVersion};
 
 /// How a data item's values are treated.
 #[derive(Clone, Debug)]
@@ -41,7 +41,7 @@ pub(super) enum Units {
 }
 
 impl Plan {
-    pub(super) fn new(item: &DataItem) -> Self {
+    pub(super) fn new(item: &DataItem, version: SchemaVersion) -> Self {
         let only = match item.constraints.values.as_slice() {
             [only] => shape::constant(item.shape, only),
             _ => None,
@@ -59,7 +59,7 @@ impl Plan {
             delta: item.filters.minimum_delta.filter(|delta| *delta > 0.0).unwrap_or(0.0),
             // A float to integer conversion saturates; a period of 292 years holds for ever.
             period: (period.unwrap_or(0.0) * 1e9) as i64,
-            checks: validate::Checks::new(item),
+            checks: validate::Checks::new(item, version),
             reset: resets.then(|| given.clone().unwrap_or_else(|| zero(item.shape))),
             initial: only.or(given).unwrap_or(Value::Unavailable),
         }

@@ -445,10 +445,14 @@ fn values_outside_the_vocabulary_or_the_constraints_are_marked_and_passed_on() {
     assert_eq!(validity("d1_mode", Value::text("CONTOUR")), Some(Validity::Invalid));
     assert_eq!(validity("d1_bounded", Value::Number(10.0)), Some(Validity::Valid));
     assert_eq!(validity("d1_bounded", Value::Number(10.1)), Some(Validity::Invalid));
+    assert_eq!(validity("d1_exec", Value::text("ACTIVE")), Some(Validity::Valid));
+    assert_eq!(validity("d1_exec", Value::text("RUNNING")), Some(Validity::Invalid));
+    assert_eq!(validity("d1_count", Value::text("many")), Some(Validity::Invalid));
+    assert_eq!(validity("d1_count", Value::text("12")), Some(Validity::Valid));
     assert_eq!(validity("d1_vendor", Value::text("OPEN")), Some(Validity::Unverifiable));
     assert_eq!(validity("d1_prog", Value::text("anything")), Some(Validity::Valid));
     assert_eq!(validity("d1_mode", Value::Unavailable), Some(Validity::Valid));
-    assert_eq!((rig.count(Reason::Invalid), rig.count(Reason::Unverifiable)), (3, 1));
+    assert_eq!((rig.count(Reason::Invalid), rig.count(Reason::Unverifiable)), (5, 1));
 }
 
 #[test]

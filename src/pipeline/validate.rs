@@ -5,7 +5,8 @@
 use guideway_contract::{Shape, Validity, Value};
 
 use super::shape;
-use crate::device_model::{Category, DataItem, Representation};
+use crate::device_model::vocabulary::{self, TypeFacts, ValueKind};
+use crate::device_model::{Category, DataItem, Representation, SchemaVersion};
 
 /// The checks of one data item.
 #[derive(Clone, Debug)]
@@ -18,40 +19,43 @@ pub(super) struct Checks {
 }
 
 /// Which texts an event may have.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 enum Words {
     /// Any.
     Free,
     /// Nobody knows: an extension type.
     Unknown,
     /// These.
-    These(&'static [&'static str]),
+    These(Box<[&'static str]>),
+    /// Numbers, in a text because the item has no units.
+    Numbers(&'static TypeFacts, SchemaVersion),
 }
 
 impl Checks {
-    pub(super) fn new(item: &DataItem) -> Self {
+    pub(super) fn new(item: &DataItem, version: SchemaVersion) -> Self {
         let listed = match item.constraints.values.as_slice() {
             [] | [_] => Vec::new(),
             values => values.iter().filter_map(|text| shape::constant(item.shape, text)).collect(),
         };
         Self {
-            words: words(item),
+            words: words(item, version),
             listed,
             minimum: item.constraints.minimum.unwrap_or(f64::NEG_INFINITY),
             maximum: item.constraints.maximum.unwrap_or(f64::INFINITY),
         }
     }
 
-    /// Whether an empty text says nothing: where only certain words are allowed.
+    /// Whether an empty text says nothing: where only certain words, or numbers, are allowed.
     pub(super) fn has_words(&self) -> bool {
-        matches!(self.words, Words::These(_)) || !self.listed.is_empty()
+        matches!(self.words, Words::These(_) | Words::Numbers(..)) || !self.listed.is_empty()
     }
 
     pub(super) fn validity(&self, value: &Value) -> Validity {
         let plain = value.plain();
         let fits = match plain {
-            Value::Text(text) => match self.words {
+            Value::Text(text) => match &self.words {
                 Words::These(words) => words.contains(&text.as_str()),
+                Words::Numbers(facts, version) => facts.allows(text, *version),
                 Words::Free | Words::Unknown => true,
             },
             Value::Number(number) => (self.minimum..=self.maximum).contains(number),
@@ -67,18 +71,20 @@ impl Checks {
     }
 }
 
-fn words(item: &DataItem) -> Words {
+fn words(item: &DataItem, version: SchemaVersion) -> Words {
     if item.category != Category::Event || item.representation != Representation::Value {
         return Words::Free;
     }
-    if item.item_type.contains(':') {
-        return Words::Unknown;
-    }
-    if item.shape != Shape::Text {
-        return Words::Free;
-    }
-    match item.item_type.as_str() {
-        "AVAILABILITY" => Words::These(&["AVAILABLE"]),
-        _ => Words::Free,
+    let Some(facts) = vocabulary::data_item_type(&item.item_type) else { return Words::Unknown };
+    match facts.value {
+        _ if item.shape != Shape::Text => Words::Free,
+        ValueKind::Text | ValueKind::Time => Words::Free,
+        ValueKind::Words => {
+            let allowed = |(word, since): &(&'static str, SchemaVersion)| {
+                (!vocabulary::is_surely_missing(*since, version)).then_some(*word)
+            };
+            Words::These(facts.values.iter().filter_map(allowed).collect())
+        }
+        ValueKind::Integer | ValueKind::Float | ValueKind::ThreeSpace => Words::Numbers(facts, version),
     }
 }
