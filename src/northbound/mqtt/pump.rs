@@ -107,6 +107,8 @@ struct Course {
     one_by_one: u64,
     last_progress: Instant,
     progress: bool,
+    /// The broker refused something: it can say no without closing the connection.
+    can_refuse: bool,
     over: bool,
     qos: u8,
     retain: bool,
@@ -195,8 +197,9 @@ impl Pump {
                 }
             }
         };
-        // Silence is a broker or a network in trouble; no message is to blame for it.
-        if !ended.silent {
+        // Silence is a broker or a network in trouble; no message is to blame for it. Nor is one when
+        // the broker refused something: it may do so again when asked again.
+        if !ended.silent && !course.can_refuse {
             self.suspect(&course);
         }
         End::Lost { cause: ended.cause, progress: course.progress }
@@ -230,6 +233,7 @@ impl Pump {
             one_by_one: if alone { cursor + 1 } else { 0 },
             last_progress: now,
             progress: false,
+            can_refuse: false,
             over: false,
             qos: self.options.qos.min(limits.qos),
             retain: limits.retain,
@@ -446,7 +450,7 @@ impl Pump {
                 course.push(sent, ack);
             }
             Err(PublishError::Unfit(reason)) => {
-                course.push(sent, Ack::known(Delivery::Refused { reason, permanent: true }));
+                course.push(sent, Ack::known(Delivery::Unfit { reason }));
             }
             Err(PublishError::Over) => course.over = true,
         }
@@ -470,7 +474,7 @@ impl Pump {
                 course.push(Sent::Errand(errand), ack);
             }
             Err(PublishError::Unfit(reason)) => {
-                course.push(Sent::Errand(errand), Ack::known(Delivery::Refused { reason, permanent: true }));
+                course.push(Sent::Errand(errand), Ack::known(Delivery::Unfit { reason }));
             }
             Err(PublishError::Over) => course.over = true,
         }
@@ -516,7 +520,11 @@ impl Pump {
                 self.acknowledged(course, &sent);
                 return;
             }
-            Delivery::Refused { reason, permanent } => (reason, permanent),
+            Delivery::Refused { reason, permanent } => {
+                course.can_refuse = true;
+                (reason, permanent)
+            }
+            Delivery::Unfit { reason } => (reason, true),
         };
         Health::count(&self.health.refused);
         let news = self.health.set_error(Some(&format!("the broker refused a message: {reason}")));

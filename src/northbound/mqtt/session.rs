@@ -93,6 +93,8 @@ pub(super) enum Delivery {
     Acknowledged,
     /// The broker does not want it; `permanent` when it never will.
     Refused { reason: String, permanent: bool },
+    /// It was not sent, because this broker can never take it.
+    Unfit { reason: String },
     /// The connection ended first: nobody knows.
     Unknown,
 }
