@@ -38,6 +38,7 @@ impl Catalog {
 }
 
 /// The catalogue at one moment.
+#[derive(Clone)]
 pub(super) enum View {
     Model(Arc<DeviceModel>),
     #[cfg(test)]
@@ -53,6 +54,15 @@ impl View {
             (Self::Fixed(one), Self::Fixed(two)) => Arc::ptr_eq(one, two),
             #[cfg(test)]
             _ => false,
+        }
+    }
+
+    /// How many items there are.
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Model(model) => model.items().len(),
+            #[cfg(test)]
+            Self::Fixed(items) => items.len(),
         }
     }
 

@@ -5,31 +5,48 @@
 //! was seen. The newest `buffer_size` observations are in memory (the ring), all that retention
 //! keeps is on disk.
 
+mod active;
 mod asset;
+mod asset_file;
 mod asset_store;
+mod bytes;
 mod catalog;
+mod catch_up;
 mod cursors;
+mod disk;
+mod files;
 mod fold;
+mod health;
+mod keeper;
 mod ledger;
+mod observation_codec;
+mod open;
 mod options;
+mod record;
+mod recovery;
 mod ring;
+mod segment;
 mod selection;
 mod state;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
+mod value_codec;
 mod writer;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use guideway_contract::Observation;
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::watch;
 
 pub use asset::{Asset, AssetQuery};
+pub use health::{Health, Stats};
 pub use ledger::{Gap, GapCause};
 pub use options::Options;
+pub use segment::{SegmentSummary, inspect};
 pub use selection::Selection;
 pub use state::{ItemState, Snapshot};
 pub use writer::Writer;
@@ -37,14 +54,15 @@ pub use writer::Writer;
 use crate::device_model::SharedModel;
 use asset_store::AssetStore;
 use catalog::Catalog;
+use catch_up::CatchUp;
 use cursors::Cursors;
-use ring::{Ring, SharedRing};
+use disk::Disk;
+use health::Counts;
+use ledger::Ledger;
+use ring::SharedRing;
 
 /// An observation with its sequence number.
 pub type Recorded = (u64, Observation);
-
-/// The sequence of the first observation of an instance.
-const FIRST_SEQUENCE: u64 = 1;
 
 /// Where the ring stands. `first <= next`; empty when they are equal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,12 +93,22 @@ pub struct Journal {
 struct Shared {
     instance_id: u64,
     buffer_size: u32,
+    catalog: Catalog,
     ring: SharedRing,
     changes: watch::Sender<u64>,
     assets: RwLock<AssetStore>,
     cursors: Mutex<Cursors>,
-    ledger: Mutex<Vec<Gap>>,
+    ledger: Mutex<Ledger>,
+    /// `None` in memory only.
+    disk: Option<Disk>,
+    catch_up: CatchUp,
+    counts: Counts,
+    /// Where a journal is now that could not be read when this one was opened.
+    set_aside: Option<PathBuf>,
 }
+
+/// The name of an item that has none.
+const NO_NAME: (&str, &str) = ("", "");
 
 /// Why a journal could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -117,27 +145,7 @@ impl Journal {
         directory: Option<&Path>,
         model: SharedModel,
     ) -> Result<(Writer, Self), OpenError> {
-        Self::open_with(options, directory, Catalog::Model(model))
-    }
-
-    fn open_with(
-        options: &Options,
-        _directory: Option<&Path>,
-        catalog: Catalog,
-    ) -> Result<(Writer, Self), OpenError> {
-        let buffer_size = options.buffer_size.max(1);
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let ring = Ring::new(usize::try_from(buffer_size).unwrap_or(usize::MAX), FIRST_SEQUENCE);
-        let shared = Arc::new(Shared {
-            instance_id: since.as_secs(),
-            buffer_size,
-            ring: SharedRing::new(ring),
-            changes: watch::Sender::new(FIRST_SEQUENCE),
-            assets: RwLock::new(AssetStore::new(options.max_assets)),
-            cursors: Mutex::default(),
-            ledger: Mutex::default(),
-        });
-        Ok((Writer::new(shared.clone(), catalog), Self { shared }))
+        open::open(options, directory, Catalog::Model(model))
     }
 
     /// Identifies this journal's sequence; unchanged over restarts unless the journal was lost.
@@ -220,7 +228,8 @@ impl Journal {
     /// What durable reader `name` has acknowledged: the sequence it wants next. A new reader begins
     /// at the oldest observation that is kept.
     pub fn cursor(&self, name: &str) -> u64 {
-        let oldest = self.bounds().first;
+        let first = self.bounds().first;
+        let oldest = self.shared.disk.as_ref().and_then(Disk::oldest).map_or(first, |kept| kept.min(first));
         self.shared.cursors.lock().get(name, oldest)
     }
 
@@ -234,41 +243,33 @@ impl Journal {
     /// Forgets a durable reader.
     pub fn forget(&self, name: &str) {
         self.shared.cursors.lock().forget(name);
+        self.shared.catch_up.forget(name);
     }
 
     /// What follows `from` for durable reader `name`, from memory or disk, at most `limit`
     /// observations. A gap that retention made is entered in the ledger, once for each reader.
     /// Reads the disk: call it from a blocking task when `from` is below the ring.
     pub fn stretch(&self, name: &str, from: u64, limit: usize) -> Stretch {
-        let bounds = self.bounds();
-        if from >= bounds.next {
-            return Stretch::End;
-        }
-        match self.read(from, None, limit.max(1), &Selection::All) {
-            Ok((found, _)) if found.is_empty() => Stretch::End,
-            Ok((found, _)) => Stretch::Observations(found),
-            Err(OutOfRange { bounds, .. }) => {
-                let gap = Gap {
-                    reader: name.to_owned(),
-                    from,
-                    to: bounds.first - 1,
-                    count: bounds.first - from,
-                    cause: GapCause::Retention,
-                    time: guideway_contract::Timestamp::now(),
-                };
-                self.shared.ledger.lock().push(gap.clone());
-                Stretch::Gap(gap)
-            }
-        }
+        catch_up::stretch(&self.shared, name, from, limit)
     }
 
     /// Enters a gap that a reader found itself, such as observations that its peer refuses for good.
     pub fn note_gap(&self, gap: Gap) {
-        self.shared.ledger.lock().push(gap);
+        self.shared.ledger.lock().enter(gap);
     }
 
     /// Every gap that there ever was, oldest first.
     pub fn ledger(&self) -> Vec<Gap> {
-        self.shared.ledger.lock().clone()
+        self.shared.ledger.lock().gaps().to_vec()
+    }
+
+    /// Whether all is well on the disk.
+    pub fn health(&self) -> Health {
+        health::health(&self.shared)
+    }
+
+    /// What was done so far, and what it takes.
+    pub fn stats(&self) -> Stats {
+        health::stats(&self.shared)
     }
 }

@@ -48,6 +48,8 @@ pub(super) struct Ring {
     base: States,
     latest: States,
     conditions: Arc<Vec<bool>>,
+    /// Whether there are, or were, observations of items that are gone.
+    holes: bool,
 }
 
 /// What a reader takes out of the lock.
@@ -69,6 +71,7 @@ impl Ring {
             base: States::default(),
             latest: States::default(),
             conditions: Arc::default(),
+            holes: false,
         }
     }
 
@@ -101,6 +104,8 @@ impl Ring {
         if observation.item != NO_ITEM {
             let condition = self.conditions.get(observation.item.index()).copied().unwrap_or(false);
             self.latest.apply(self.next, &observation, condition);
+        } else {
+            self.holes = true;
         }
         self.head.observations.push(observation);
         self.next += 1;
@@ -139,16 +144,31 @@ impl Ring {
 
     /// The chunks with sequences from `from` on and before `until`, and the selected observations of
     /// the head, unless `limit` is reached before them.
-    fn view(&self, from: u64, until: u64, limit: usize, selection: &Selection) -> View {
+    fn view(
+        &self,
+        from: u64,
+        until: u64,
+        limit: usize,
+        whole: bool,
+        wanted: impl Fn(&Observation) -> bool,
+    ) -> View {
         let begin = self.chunks.partition_point(|chunk| chunk.end() <= from);
         let end = self.chunks.partition_point(|chunk| chunk.first < until);
-        let chunks: Vec<_> = self.chunks.range(begin.min(end)..end).cloned().collect();
-        let held: usize = chunks.iter().map(|chunk| chunk.observations.len()).sum();
         // The first chunk may hold up to a chunk of observations before `from`.
-        let enough = *selection == Selection::All && held >= limit.saturating_add(CHUNK);
+        let enough = limit.saturating_add(CHUNK);
+        let whole = whole && !self.holes;
+        let mut held = 0;
+        let mut chunks = Vec::new();
+        for chunk in self.chunks.range(begin.min(end)..end) {
+            if whole && held >= enough {
+                return View { chunks, head: Vec::new() };
+            }
+            held += chunk.observations.len();
+            chunks.push(chunk.clone());
+        }
         let mut head = Vec::new();
-        if !enough {
-            collect(&self.head, from, until, limit, selection, &mut head);
+        if !whole || held < enough {
+            collect(&self.head, from, until, limit, wanted, &mut head);
         }
         View { chunks, head }
     }
@@ -160,7 +180,7 @@ fn collect(
     from: u64,
     until: u64,
     limit: usize,
-    selection: &Selection,
+    wanted: impl Fn(&Observation) -> bool,
     found: &mut Vec<Recorded>,
 ) -> bool {
     let skip = place(from, chunk.first).min(chunk.observations.len());
@@ -169,7 +189,7 @@ fn collect(
         if found.len() >= limit {
             return true;
         }
-        if wanted(selection, observation) {
+        if wanted(observation) {
             found.push((sequence, observation.clone()));
         }
     }
@@ -246,6 +266,19 @@ impl SharedRing {
         limit: usize,
         selection: &Selection,
     ) -> Result<(Vec<Recorded>, u64), OutOfRange> {
+        let whole = *selection == Selection::All;
+        self.read_where(from, until, limit, whole, |observation| wanted(selection, observation))
+    }
+
+    /// `whole` says that (nearly) everything is wanted.
+    fn read_where(
+        &self,
+        from: u64,
+        until: Option<u64>,
+        limit: usize,
+        whole: bool,
+        wanted: impl Fn(&Observation) -> bool + Copy,
+    ) -> Result<(Vec<Recorded>, u64), OutOfRange> {
         let (view, until) = {
             let ring = self.0.read();
             let bounds = in_range(from, ring.bounds())?;
@@ -253,20 +286,25 @@ impl SharedRing {
             if limit == 0 || until <= from {
                 return Ok((Vec::new(), from));
             }
-            (ring.view(from, until, limit, selection), until)
+            (ring.view(from, until, limit, whole, wanted), until)
         };
         if view.chunks.is_empty() {
             let next = reached(&view.head, limit, until);
             return Ok((view.head, next));
         }
         let mut found = Vec::new();
-        let full = view.chunks.iter().any(|chunk| collect(chunk, from, until, limit, selection, &mut found));
+        let full = view.chunks.iter().any(|chunk| collect(chunk, from, until, limit, wanted, &mut found));
         if !full {
             let rest = limit - found.len();
             found.extend(view.head.into_iter().take(rest));
         }
         let next = reached(&found, limit, until);
         Ok((found, next))
+    }
+
+    /// Up to `limit` observations from `from` on, those of items that are gone included.
+    pub(super) fn read_all(&self, from: u64, limit: usize) -> Result<Vec<Recorded>, OutOfRange> {
+        self.read_where(from, None, limit, true, |_| true).map(|(found, _)| found)
     }
 
     /// See [`Journal::read_back`](super::Journal::read_back).
