@@ -26,7 +26,7 @@ struct Bench {
 impl Bench {
     fn new(buffer_size: u32) -> Self {
         Self {
-            folder: tempfile::tempdir().unwrap(),
+            folder: folder(),
             options: Options {
                 buffer_size,
                 sync_interval: std::time::Duration::from_secs(3_600),
@@ -48,7 +48,7 @@ impl Bench {
     /// What is on disk now, as another process finds it after this one was killed.
     fn killed(&self) -> Self {
         let other = Self {
-            folder: tempfile::tempdir().unwrap(),
+            folder: folder(),
             options: self.options.clone(),
             system: System { ..self.system },
             catalog: self.catalog.clone(),
@@ -69,6 +69,11 @@ impl Bench {
     }
 }
 
+/// In memory where that is possible: these tests sync often, and no power is lost.
+fn folder() -> TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
+}
+
 fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
@@ -79,6 +84,15 @@ fn copy(from: &Path, to: &Path) {
 
 fn append(writer: &mut Writer, history: &[Observation]) -> std::ops::Range<u64> {
     writer.append(&mut history.to_vec())
+}
+
+fn append_all<'h>(
+    writer: &mut Writer,
+    batches: impl IntoIterator<Item = &'h (impl AsRef<[Observation]> + ?Sized + 'h)>,
+) {
+    for batch in batches {
+        append(writer, batch.as_ref());
+    }
 }
 
 fn numbers(range: std::ops::Range<u32>) -> Vec<Observation> {
@@ -144,7 +158,7 @@ proptest! {
     ) {
         let bench = Bench::new(buffer_size);
         let (mut writer, journal) = bench.open();
-        batches.iter().for_each(|batch| drop(append(&mut writer, batch)));
+        append_all(&mut writer, batches.iter());
         writer.put_asset(asset("a"));
         writer.put_asset(asset("b"));
         writer.remove_asset("a", Timestamp::EPOCH).unwrap();
@@ -182,7 +196,7 @@ proptest! {
         let mut bench = Bench::new(1_000);
         bench.system.segment_bytes = 1 << 20;
         let (mut writer, journal) = bench.open();
-        history.chunks(3).for_each(|batch| drop(append(&mut writer, batch)));
+        append_all(&mut writer, history.chunks(3));
         let killed = bench.killed();
         let newest = killed.segments().pop().unwrap();
         let bytes = fs::read(&newest).unwrap();
@@ -213,7 +227,7 @@ proptest! {
     ) {
         let bench = Bench::new(64);
         let (mut writer, journal) = bench.open();
-        history.chunks(5).for_each(|batch| drop(append(&mut writer, batch)));
+        append_all(&mut writer, history.chunks(5));
         let next = journal.bounds().next;
         let killed = if in_order {
             drop(writer);
@@ -362,7 +376,7 @@ fn items_that_are_gone_from_the_model_leave_holes_that_the_ledger_explains() {
 
 #[test]
 fn after_a_power_loss_no_sequence_comes_again_and_the_ring_is_kept() {
-    let mut bench = Bench::new(100);
+    let bench = Bench::new(100);
     let (mut writer, journal) = bench.open();
     append(&mut writer, &numbers(0..30));
     let mut killed = bench.killed();
