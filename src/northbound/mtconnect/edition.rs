@@ -54,13 +54,17 @@ impl Edition {
         }
     }
 
-    /// The devices of a scope, in the model's order; never none.
+    /// The devices of a scope, in the model's order; with `kind` or `device` never none.
     pub(super) fn devices(&self, scope: &Scope) -> Result<Vec<DeviceIndex>, Refusal> {
         let fits = |agent: bool| scope.kind.is_none_or(|kind| (kind == DeviceKind::Agent) == agent);
         let Some(called) = &scope.device else {
             let all = self.model.devices().iter().filter(|device| fits(device.is_agent));
             let all: Vec<_> = all.map(|device| device.index).collect();
-            // A gateway without an Agent device has nothing to show, but the request is a good one.
+            if all.is_empty() && scope.kind.is_some() {
+                // A document without a device would not be valid.
+                let message = "there is no device of the deviceType asked for";
+                return Err(Refusal::new(ProblemKind::NoDevice, message));
+            }
             return Ok(all);
         };
         let device = self.model.find_device(called).ok_or_else(|| {

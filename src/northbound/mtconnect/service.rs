@@ -216,7 +216,9 @@ impl Service {
             }
             What::Probe(_) | What::Assets { .. } | What::AssetIds(_) => {
                 let keep = matches!(what, What::Probe(_));
-                let body = self.inventory(style, what, &edition, second)?;
+                let heavy = keep && edition.model.items().len() > HEAVY;
+                let body = self.aside(heavy, move |service| service.inventory(style, what, &edition, second));
+                let body = body.await?;
                 return Ok(Made::Reply(Reply::new(200, content_type(style.format), body), keep));
             }
             What::Current { ref scope, .. } | What::Sample { ref scope, .. } => {
