@@ -16,5 +16,6 @@ pub mod northbound;
 pub mod config;
 pub mod telemetry;
 
+pub mod adapters;
 pub mod agent;
 pub mod cli;

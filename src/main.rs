@@ -1,2 +1,7 @@
-//! Entry point.
-fn main() {}
+//! The `guideway` binary: reads the command line and does as it says.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    guideway::cli::main()
+}

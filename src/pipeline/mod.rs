@@ -471,7 +471,10 @@ fn take_shape<'n>(
             tally.trouble(Reason::Rejected, || format!("{}: {was:?} is no {:?}", name(), plan.shape));
             return Value::Unavailable;
         };
-        value
+        match (&was, &value) {
+            (Value::Text(_), Value::Number(_)) if plan.keeps_text() => was,
+            _ => value,
+        }
     };
     if text::clean_value(&mut value) {
         tally.trouble(Reason::Characters, || format!("{}: {value:?}", name()));

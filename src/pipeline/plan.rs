@@ -13,6 +13,8 @@ pub(super) struct Plan {
     pub(super) shape: Shape,
     /// An EVENT whose text becomes upper case, where the adapter wants that.
     pub(super) is_event_text: bool,
+    /// A numeric EVENT whose text leaves as it came, as long as its units stay the same.
+    keeps_text: bool,
     /// Each occurrence counts.
     pub(super) discrete: bool,
     /// No reading changes it: constant by its constraints, or gone.
@@ -53,6 +55,7 @@ impl Plan {
         Self {
             shape: item.shape,
             is_event_text: item.category == Category::Event && item.shape == Shape::Text,
+            keeps_text: keeps_text(item),
             discrete: item.discrete,
             fixed: only.is_some() || item.retired,
             units: units(item),
@@ -65,9 +68,24 @@ impl Plan {
         }
     }
 
+    /// Whether a text that stands for a number stays that text: `5.000000` is what was said.
+    pub(super) fn keeps_text(&self) -> bool {
+        self.keeps_text && self.units == Units::Same
+    }
+
     pub(super) fn validity(&self, value: &Value) -> Validity {
         self.checks.validity(value)
     }
+}
+
+/// Whether an item is an EVENT that is a number and needs no conversion or filter: then what the
+/// source wrote is checked to be a number and leaves as it is.
+pub(super) fn keeps_text(item: &DataItem) -> bool {
+    item.category == Category::Event
+        && item.shape == Shape::Number
+        && item.reset_trigger.is_empty()
+        && item.filters.minimum_delta.is_none()
+        && units(item) == Units::Same
 }
 
 fn units(item: &DataItem) -> Units {

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use guideway_contract::{ItemIndex, PointTable};
+use guideway_contract::{ItemIndex, PointTable, Shape};
 use smol_str::SmolStr;
 
-use super::Routes;
+use super::{Routes, plan};
 use crate::device_model::{DataItem, DeviceIndex, DeviceModel};
 
 /// One point for every data item of these devices, found by id, name or source within its device,
@@ -31,11 +31,17 @@ pub(super) fn by_key(model: &DeviceModel, devices: &[DeviceIndex]) -> Routes {
     let mut points = Vec::with_capacity(fed.len());
     for (item, scope) in &fed {
         let address = if item.retired { "" } else { item.id.as_str() };
-        points.push(builder.point(*scope, address, item.shape, []));
+        // Text that is kept as written has to come as it was written.
+        let shape = if plan::keeps_text(item) { Shape::Text } else { item.shape };
+        points.push(builder.point(*scope, address, shape, []));
         items.push(item.index);
     }
-    let keys: [fn(&DataItem) -> &str; 2] =
-        [|item| &item.name, |item| item.source.as_ref().map_or("", |source| source.text.as_str())];
+    // Where ids were prefixed because two devices clash, the source still uses the one in its file.
+    let keys: [fn(&DataItem) -> &str; 3] = [
+        |item| &item.written_id,
+        |item| &item.name,
+        |item| item.source.as_ref().map_or("", |source| source.text.as_str()),
+    ];
     for key in keys {
         for ((item, scope), point) in fed.iter().zip(&points) {
             if !item.retired {

@@ -1,1 +1,50 @@
-//! Health, metrics and logs.
+//! How the gateway is doing: logs, health and metrics.
+
+pub mod health;
+pub mod logs;
+pub mod metrics;
+
+use std::sync::{Arc, OnceLock};
+
+use guideway_contract::Health;
+
+use crate::device_model::SharedModel;
+use crate::journal::Journal;
+use crate::northbound::{mqtt, mtconnect};
+use crate::pipeline;
+
+/// One adapter as health and metrics see it.
+#[derive(Clone)]
+pub struct AdapterView {
+    /// Its name in the configuration.
+    pub name: String,
+    /// Its protocol's configuration word.
+    pub protocol: &'static str,
+    /// Its address, without secrets.
+    pub endpoint: String,
+    /// Its counters and state.
+    pub health: Arc<Health>,
+}
+
+/// Everything that can be asked about a running gateway. Cheap to clone.
+#[derive(Clone)]
+pub struct View {
+    /// The gateway's name.
+    pub gateway: Arc<str>,
+    /// When it started.
+    pub started: guideway_contract::Timestamp,
+    /// The adapters, in the configuration's order.
+    pub adapters: Arc<[AdapterView]>,
+    /// The MQTT destinations, in the configuration's order.
+    pub destinations: Arc<[mqtt::Watch]>,
+    /// The HTTP face's counters, once it listens.
+    pub http: Arc<OnceLock<Arc<mtconnect::Stats>>>,
+    /// The pipeline's counters.
+    pub pipeline: Arc<pipeline::Counters>,
+    /// The journal.
+    pub journal: Journal,
+    /// The device model.
+    pub model: SharedModel,
+    /// Whether every face listens.
+    pub ready: Arc<std::sync::atomic::AtomicBool>,
+}

@@ -43,12 +43,31 @@ pub struct StartError {
     pub findings: Vec<Finding>,
 }
 
-/// A running destination.
-pub struct Destination {
-    name: String,
-    url: String,
+/// Follows how a destination is doing, also while it ends. Cheap to clone.
+#[derive(Clone)]
+pub struct Watch {
+    name: Arc<str>,
+    url: Arc<str>,
     journal: Journal,
     health: Arc<Health>,
+}
+
+impl Watch {
+    /// The destination's name in the configuration.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// How it is doing.
+    pub fn status(&self) -> Status {
+        let cursor = self.journal.cursor(&self.name);
+        self.health.status(&self.name, &self.url, cursor, self.journal.bounds().next)
+    }
+}
+
+/// A running destination.
+pub struct Destination {
+    watch: Watch,
     task: JoinHandle<()>,
 }
 
@@ -71,21 +90,35 @@ impl Destination {
         // What is recorded from now on counts as missed when retention is faster.
         context.journal.acknowledge(&options.name, context.journal.cursor(&options.name));
         let health = Arc::new(Health::default());
-        let (name, url, journal) = (options.name.clone(), options.url.clone(), context.journal.clone());
-        let pump = Pump::new(options, context, connect.will.clone(), single, health.clone());
+        let watch = Watch {
+            name: options.name.as_str().into(),
+            url: options.url.as_str().into(),
+            journal: context.journal.clone(),
+            health: health.clone(),
+        };
+        let pump = Pump::new(options, context, connect.will.clone(), single, health);
         let task = tokio::spawn(supervise(pump, connect, cancel));
-        Ok(Self { name, url, journal, health, task })
+        Ok(Self { watch, task })
     }
 
     /// Its name in the configuration.
     pub fn name(&self) -> &str {
-        &self.name
+        self.watch.name()
     }
 
     /// How it is doing.
     pub fn status(&self) -> Status {
-        let cursor = self.journal.cursor(&self.name);
-        self.health.status(&self.name, &self.url, cursor, self.journal.bounds().next)
+        self.watch.status()
+    }
+
+    /// What tells how it is doing from now on.
+    pub fn watch(&self) -> Watch {
+        self.watch.clone()
+    }
+
+    /// The task that sends; it ends only when cancelled.
+    pub fn into_task(self) -> JoinHandle<()> {
+        self.task
     }
 
     /// Waits until it has ended, which it does only when cancelled.
@@ -97,7 +130,7 @@ impl Destination {
     /// Ends it at once, as a crash would: no good-bye, so that the broker publishes the last will.
     pub fn abort(&self) {
         self.task.abort();
-        self.health.set_state(State::Stopped);
+        self.watch.health.set_state(State::Stopped);
     }
 }
 

@@ -22,7 +22,7 @@ mod topic;
 mod window;
 
 pub use check::Finding;
-pub use destination::{Context, Destination, StartError};
+pub use destination::{Context, Destination, StartError, Watch};
 pub use health::{State, Status};
 pub use loopback_broker::LoopbackBroker;
 pub use options::{LastWill, Layout, Options, ProtocolVersion, TemplateLayout, Tls, UnsLayout};

@@ -74,6 +74,34 @@ pub struct Options {
     pub template: TemplateLayout,
 }
 
+impl Options {
+    /// A destination with every option at its default.
+    pub fn new(name: &str, url: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            url: url.to_owned(),
+            version: ProtocolVersion::default(),
+            client_id: None,
+            username: None,
+            password: None,
+            tls: Tls::default(),
+            keep_alive: defaults::keep_alive(),
+            clean_session: false,
+            session_expiry: defaults::session_expiry(),
+            qos: defaults::qos(),
+            in_flight: defaults::in_flight(),
+            last_will: None,
+            layout: Layout::default(),
+            topic_prefix: None,
+            current_interval: defaults::current_interval(),
+            sample_interval: defaults::sample_interval(),
+            sample_count: defaults::sample_count(),
+            uns: UnsLayout::default(),
+            template: TemplateLayout::default(),
+        }
+    }
+}
+
 /// Which MQTT is spoken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 pub enum ProtocolVersion {

@@ -1,0 +1,51 @@
+//! A gateway as a service: readiness and watchdog for systemd, and the signals that end it.
+
+use std::time::Duration;
+
+use sd_notify::NotifyState;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::agent::Agent;
+
+/// Runs until SIGTERM or SIGINT, then stops the gateway. A second signal ends it at once.
+pub(super) async fn until_stopped(agent: Agent) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    notify(&[NotifyState::Ready, NotifyState::Status("running")]);
+    let watchdog = tokio::spawn(feed_watchdog(agent.heartbeat()));
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    notify(&[NotifyState::Stopping]);
+    watchdog.abort();
+    tokio::select! {
+        stopped = agent.stop() => stopped.map_err(Into::into),
+        _ = terminate.recv() => anyhow::bail!("stopped at once by a second signal"),
+        _ = interrupt.recv() => anyhow::bail!("stopped at once by a second signal"),
+    }
+}
+
+/// Tells systemd that the gateway is alive, as long as the ingest thread is.
+async fn feed_watchdog(mut heartbeat: tokio::sync::watch::Receiver<u64>) {
+    let Some(limit) = sd_notify::watchdog_enabled() else {
+        return;
+    };
+    let pause = (limit / 3).max(Duration::from_millis(100));
+    // The ingest thread beats at least every ten seconds; a shorter watchdog is fed by the clock.
+    let beats_in_time = pause >= Duration::from_secs(10);
+    loop {
+        notify(&[NotifyState::Watchdog]);
+        tokio::time::sleep(pause).await;
+        if beats_in_time && heartbeat.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+fn notify(states: &[NotifyState<'_>]) {
+    // Without systemd there is nobody to tell.
+    if let Err(error) = sd_notify::notify(states) {
+        tracing::debug!(%error, "systemd was not told");
+    }
+}

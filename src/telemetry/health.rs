@@ -1,0 +1,79 @@
+//! `/health`: the state of the gateway as one JSON object.
+
+use std::sync::atomic::Ordering::Relaxed;
+
+use guideway_contract::{AdapterId, ConnectionState, Fault, Timestamp};
+use serde_json::{Map, Value, json};
+
+use super::{AdapterView, View};
+use crate::northbound::mqtt;
+use crate::pipeline::{Reason, SourceCounters};
+
+/// The report, and whether the gateway is ready.
+pub fn report(view: &View) -> (bool, Value) {
+    let ready = view.ready.load(Relaxed);
+    let bounds = view.journal.bounds();
+    let now = Timestamp::now();
+    let adapters: Vec<Value> = (0_u16..)
+        .map(AdapterId)
+        .zip(view.adapters.iter())
+        .map(|(id, adapter)| describe(adapter, view.pipeline.adapter(id), now))
+        .collect();
+    let destinations: Vec<mqtt::Status> = view.destinations.iter().map(mqtt::Watch::status).collect();
+    let report = json!({
+        "ready": ready,
+        "gateway": &*view.gateway,
+        "version": env!("CARGO_PKG_VERSION"),
+        "instanceId": view.journal.instance_id(),
+        "startedAt": view.started.to_string(),
+        "uptimeSeconds": (now.nanos() - view.started.nanos()) / 1_000_000_000,
+        "journal": {
+            "firstSequence": bounds.first,
+            "nextSequence": bounds.next,
+            "bufferSize": view.journal.buffer_size(),
+            "health": view.journal.health(),
+            "stats": view.journal.stats(),
+            "gaps": view.journal.ledger().len(),
+        },
+        "adapters": adapters,
+        "destinations": destinations,
+    });
+    (ready, report)
+}
+
+fn describe(adapter: &AdapterView, tally: Option<&SourceCounters>, now: Timestamp) -> Value {
+    let health = &adapter.health;
+    let counters = &health.counters;
+    let faults: Map<String, Value> =
+        Fault::ALL.iter().map(|fault| (fault.as_str().into(), counters.faults(*fault).into())).collect();
+    let examples: Map<String, Value> =
+        health.examples().into_iter().map(|(fault, text)| (fault.as_str().into(), text.into())).collect();
+    let pipeline: Map<String, Value> = tally.map_or_else(Map::new, |tally| {
+        Reason::ALL.iter().map(|reason| (reason.as_str().into(), tally.get(*reason).into())).collect()
+    });
+    let trouble: Map<String, Value> = tally.map_or_else(Map::new, |tally| {
+        tally.examples().into_iter().map(|(reason, text)| (reason.as_str().into(), text.into())).collect()
+    });
+    let age = health.last_arrival().map(|at| (now.nanos() - at.nanos()).max(0) / 1_000_000);
+    json!({
+        "name": adapter.name,
+        "protocol": adapter.protocol,
+        "endpoint": adapter.endpoint,
+        "connected": health.state() == ConnectionState::Established,
+        "state": health.state().as_str(),
+        "lastError": health.last_error(),
+        "lastArrival": health.last_arrival().map(|at| at.to_string()),
+        "lastArrivalAgeMs": age,
+        "clockOffsetMs": health.clock_offset() as f64 / 1e6,
+        "sessions": counters.sessions.load(Relaxed),
+        "failedAttempts": counters.failed_attempts.load(Relaxed),
+        "bytes": counters.bytes.load(Relaxed),
+        "frames": counters.frames.load(Relaxed),
+        "readings": counters.readings.load(Relaxed),
+        "assets": counters.assets.load(Relaxed),
+        "faults": faults,
+        "firstFaults": examples,
+        "pipeline": pipeline,
+        "firstTrouble": trouble,
+    })
+}

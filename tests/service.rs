@@ -1,0 +1,176 @@
+//! The gateway as a process: how it starts, says that it is ready, and ends.
+
+#![allow(clippy::print_stdout, reason = "a test says what it counted")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod support;
+
+use std::os::unix::net::UnixDatagram;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use support::broker::Broker;
+use support::counting::configure;
+use support::gateway::{Gateway, free_port};
+use support::source::Counting;
+use support::{eventually, http};
+
+fn guideway(arguments: &[&str], folder: &Path) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_guideway"))
+        .args(arguments)
+        .current_dir(folder)
+        .env_remove("STATE_DIRECTORY")
+        .stdin(Stdio::null())
+        .output()
+        .unwrap()
+}
+
+#[test]
+fn sigterm_ends_it_within_five_seconds_with_clients_and_a_broker_that_is_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = Counting::start(500);
+    let port = free_port();
+    // Nobody listens at the broker's port.
+    let configuration = configure(folder.path(), port, source.port, free_port());
+    let gateway = Gateway::start(&configuration, folder.path(), port);
+    let mut stream = http::Stream::open(gateway.address, "/sample?interval=50");
+    stream.part().unwrap();
+    let log = gateway.log.clone();
+    let (status, took) = gateway.terminate();
+    let said = std::fs::read_to_string(log).unwrap();
+    assert!(status.success(), "{status}: {said}");
+    assert!(took < Duration::from_secs(5), "{took:?}: {said}");
+}
+
+#[test]
+fn after_a_stop_the_sequence_goes_on_and_values_are_back_before_the_source_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let broker = Broker::start(folder.path());
+    let source = Counting::start(500);
+    let port = free_port();
+    let configuration = configure(folder.path(), port, source.port, broker.port);
+    let gateway = Gateway::start(&configuration, folder.path(), port);
+    eventually("it counts", Duration::from_secs(10), || (gateway.next_sequence() > 200).then_some(()));
+    let before = gateway.health();
+    gateway.terminate();
+    let gateway = Gateway::start(&configuration, folder.path(), port);
+    let after = gateway.health();
+    assert_eq!(before["instanceId"], after["instanceId"]);
+    assert!(after["journal"]["nextSequence"].as_u64() >= before["journal"]["nextSequence"].as_u64());
+    assert_eq!(after["journal"]["firstSequence"], 1);
+    assert!(gateway.get("/sample?from=100&count=1").contains("sequence=\"100\""));
+}
+
+#[test]
+fn a_second_process_on_one_journal_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let port = free_port();
+    let configuration = configure(folder.path(), port, free_port(), free_port());
+    let _first = Gateway::start(&configuration, folder.path(), port);
+    let other = folder.path().join("other.toml");
+    let text = std::fs::read_to_string(&configuration).unwrap();
+    std::fs::write(&other, text.replace(&format!("port = {port}"), "port = 0")).unwrap();
+    let output = guideway(&["run", "other.toml", "--data-dir", "data"], folder.path());
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("in use by another process"), "{said}");
+}
+
+#[test]
+fn a_port_in_use_is_named_with_its_cure() {
+    let folder = tempfile::tempdir().unwrap();
+    let taken = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let port = taken.local_addr().unwrap().port();
+    configure(folder.path(), port, free_port(), free_port());
+    let output = guideway(&["run", "--data-dir", "data"], folder.path());
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains(&port.to_string()), "{said}");
+}
+
+#[test]
+fn systemd_is_told_when_the_faces_listen_and_when_it_stops() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = UnixDatagram::bind(folder.path().join("notify")).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let port = free_port();
+    configure(folder.path(), port, free_port(), free_port());
+    let mut child = Command::new(env!("CARGO_BIN_EXE_guideway"))
+        .arg("run")
+        .current_dir(folder.path())
+        .env("NOTIFY_SOCKET", folder.path().join("notify"))
+        .env("WATCHDOG_USEC", "600000")
+        .env("STATE_DIRECTORY", folder.path().join("state"))
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let told = || {
+        let mut buffer = [0; 512];
+        let length = socket.recv(&mut buffer).unwrap();
+        String::from_utf8_lossy(&buffer[..length]).into_owned()
+    };
+    let first = told();
+    assert!(first.contains("READY=1"), "{first}");
+    assert_eq!(http::get(([127, 0, 0, 1], port).into(), "/probe").status, 200, "ready means that it answers");
+    for _ in 0..2 {
+        let fed = told();
+        assert!(fed.contains("WATCHDOG=1"), "{fed}");
+    }
+    assert!(folder.path().join("state").is_dir(), "the journal is in $STATE_DIRECTORY");
+    assert!(Command::new("kill").arg(child.id().to_string()).status().unwrap().success());
+    while !told().contains("STOPPING=1") {}
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn a_wrong_configuration_ends_with_78_and_every_finding() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("Devices.xml"), include_str!("support/counting.xml")).unwrap();
+    let text = "[mtconnect]\nport = 70000\n\n[[adapter.shdr]]\nhost = \"mill\"\nprot = 7878\n";
+    std::fs::write(folder.path().join("guideway.toml"), text).unwrap();
+    for command in ["run", "check"] {
+        let output = guideway(&[command, "guideway.toml"], folder.path());
+        let said =
+            String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
+        assert_eq!(output.status.code(), Some(78), "{command}: {said}");
+        assert!(said.contains("guideway.toml:2:"), "{command}: {said}");
+        assert!(said.contains("guideway.toml:6:"), "{command}: {said}");
+        assert!(said.contains("port"), "the cure for `prot` is `port`: {said}");
+    }
+}
+
+#[test]
+fn the_demo_shows_machines_that_run_on_every_face() {
+    let folder = tempfile::tempdir().unwrap();
+    let (port, broker) = (free_port(), free_port());
+    let said = std::fs::File::create(folder.path().join("said")).unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_guideway"))
+        .args(["demo", "--port", &port.to_string(), "--broker-port", &broker.to_string()])
+        .current_dir(folder.path())
+        .env_remove("STATE_DIRECTORY")
+        .stdin(Stdio::null())
+        .stderr(said)
+        .spawn()
+        .unwrap();
+    let address = ([127, 0, 0, 1], port).into();
+    eventually("three machines are connected", Duration::from_secs(30), || {
+        let health: serde_json::Value =
+            serde_json::from_str(&http::try_get(address, "/health")?.body).ok()?;
+        let adapters = health["adapters"].as_array()?;
+        (adapters.len() == 3 && adapters.iter().all(|adapter| adapter["connected"] == true)).then_some(())
+    });
+    let current = http::get(address, "/current").body;
+    assert!(current.contains("testIndicator=\"true\""), "simulated data say so");
+    let mut stream = http::Stream::open(address, "/sample?interval=100&path=//Linear");
+    assert!((0..5).any(|_| stream.part().unwrap().contains("<Position")), "axes move");
+    let messages = Command::new("mosquitto_sub")
+        .args(["-h", "127.0.0.1", "-p", &broker.to_string(), "-t", "#", "-C", "20", "-W", "20"])
+        .output()
+        .unwrap();
+    assert!(messages.status.success(), "messages arrive at the demo's own broker");
+    let welcome = std::fs::read_to_string(folder.path().join("said")).unwrap();
+    assert!(welcome.contains(&format!("http://127.0.0.1:{port}/current")), "{welcome}");
+    assert!(Command::new("kill").arg(child.id().to_string()).status().unwrap().success());
+    assert!(child.wait().unwrap().success());
+}

@@ -1,0 +1,105 @@
+//! The gateway as a process.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use super::{eventually, http};
+
+pub struct Gateway {
+    child: Child,
+    pub address: SocketAddr,
+    pub log: PathBuf,
+}
+
+impl Gateway {
+    /// Starts `guideway run CONFIGURATION --data-dir FOLDER/data` and waits until it is ready on
+    /// `port` of loopback.
+    pub fn start(configuration: &Path, folder: &Path, port: u16) -> Self {
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        let log = folder.join("gateway.log");
+        let out = std::fs::File::options().create(true).append(true).open(&log).unwrap();
+        let child = Command::new(env!("CARGO_BIN_EXE_guideway"))
+            .arg("run")
+            .arg(configuration)
+            .arg("--data-dir")
+            .arg(folder.join("data"))
+            .current_dir(folder)
+            .env_remove("STATE_DIRECTORY")
+            .env_remove("NOTIFY_SOCKET")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(out)
+            .spawn()
+            .unwrap();
+        let mut gateway = Self { child, address, log };
+        eventually("the gateway is ready", Duration::from_secs(30), || {
+            if let Some(status) = gateway.child.try_wait().unwrap() {
+                panic!("the gateway ended with {status}:\n{}", gateway.said());
+            }
+            http::try_get(address, "/health").filter(|answer| answer.status == 200)
+        });
+        gateway
+    }
+
+    pub fn get(&self, target: &str) -> String {
+        let answer = http::get(self.address, target);
+        assert_eq!(answer.status, 200, "GET {target}: {}", answer.body);
+        answer.body
+    }
+
+    pub fn health(&self) -> serde_json::Value {
+        serde_json::from_str(&self.get("/health")).unwrap()
+    }
+
+    /// The sequence that the next observation gets.
+    pub fn next_sequence(&self) -> u64 {
+        self.health()["journal"]["nextSequence"].as_u64().unwrap()
+    }
+
+    /// What it has written to its log so far.
+    pub fn said(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Resident memory in KiB.
+    pub fn resident_kib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse().unwrap()
+    }
+
+    /// `kill -9`.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// SIGTERM; the exit status, and how long it took.
+    pub fn terminate(mut self) -> (ExitStatus, Duration) {
+        let begun = std::time::Instant::now();
+        let sent = Command::new("kill").arg("-TERM").arg(self.child.id().to_string()).status().unwrap();
+        assert!(sent.success());
+        let status =
+            eventually("the gateway ends", Duration::from_secs(20), || self.child.try_wait().unwrap());
+        (status, begun.elapsed())
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        // It may have ended already; then there is nothing to do.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A port that was free a moment ago.
+pub fn free_port() -> u16 {
+    std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
+}
