@@ -1,0 +1,236 @@
+//! Programs of the simulated machine tools.
+
+use crate::tool::ToolKit;
+
+/// One block of a program.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Block {
+    /// Changes to the tool in that place of the magazine.
+    Tool(usize),
+    /// Turns the spindle at so many revolutions a minute, and waits for it.
+    Spindle(f64),
+    /// Goes there as fast as the axes can.
+    Rapid(&'static [f64]),
+    /// Cuts on the way there, at so many millimetres a minute.
+    Cut(&'static [f64], f64),
+    /// Waits for so many seconds.
+    Dwell(f64),
+}
+
+/// A kind of machine tool and what it makes.
+#[derive(Debug)]
+pub(crate) struct Kit {
+    pub(crate) machine: &'static str,
+    pub(crate) keys: Keys,
+    pub(crate) program: &'static str,
+    pub(crate) blocks: &'static [Block],
+    pub(crate) tools: &'static [ToolKit],
+    /// Where the axes stand when nothing happens.
+    pub(crate) home: &'static [f64],
+    /// Millimetres a second.
+    pub(crate) rapid: f64,
+    /// Millimetres a second, squared.
+    pub(crate) acceleration: f64,
+    /// How fast the spindle changes its speed: revolutions a minute, a second.
+    pub(crate) spindle_rate: f64,
+    /// Revolutions a minute at which the spindle's load is reckoned.
+    pub(crate) spindle_top: f64,
+    /// Kilowatts of the spindle at full load.
+    pub(crate) power: f64,
+    /// Seconds in which the operator changes the part.
+    pub(crate) loading: f64,
+    /// Millimetres of bar for each part; 0 where parts are loaded one by one.
+    pub(crate) bar: f64,
+}
+
+/// The ids of a machine's data items; they are its SHDR keys too.
+#[derive(Debug)]
+pub(crate) struct Keys {
+    /// Position and load of each axis.
+    pub(crate) axes: &'static [(&'static str, &'static str)],
+    pub(crate) available: &'static str,
+    pub(crate) stop: &'static str,
+    pub(crate) message: &'static str,
+    pub(crate) system: &'static str,
+    pub(crate) servo: &'static str,
+    pub(crate) mode: &'static str,
+    pub(crate) execution: &'static str,
+    pub(crate) program: &'static str,
+    pub(crate) line: &'static str,
+    pub(crate) block: &'static str,
+    pub(crate) parts: &'static str,
+    pub(crate) tool: &'static str,
+    pub(crate) tool_asset: &'static str,
+    pub(crate) feed_override: &'static str,
+    pub(crate) feed: &'static str,
+    pub(crate) point: &'static str,
+    pub(crate) variables: &'static str,
+    pub(crate) door: &'static str,
+    pub(crate) speed: &'static str,
+    pub(crate) load: &'static str,
+    pub(crate) temperature: &'static str,
+    pub(crate) heat: &'static str,
+    pub(crate) coolant: &'static str,
+    pub(crate) coolant_low: &'static str,
+    pub(crate) power: &'static str,
+    pub(crate) chuck: Option<&'static str>,
+    pub(crate) bar: Option<&'static str>,
+}
+
+/// A three-axis mill: faces, mills a pocket, drills four holes.
+pub(crate) static MILL: Kit = Kit {
+    machine: "mill",
+    keys: Keys {
+        axes: &[("mill_x_pos", "mill_x_load"), ("mill_y_pos", "mill_y_load"), ("mill_z_pos", "mill_z_load")],
+        available: "mill_avail",
+        stop: "mill_estop",
+        message: "mill_message",
+        system: "mill_system",
+        servo: "mill_servo",
+        mode: "mill_mode",
+        execution: "mill_exec",
+        program: "mill_program",
+        line: "mill_line",
+        block: "mill_block",
+        parts: "mill_parts",
+        tool: "mill_tool",
+        tool_asset: "mill_tool_asset",
+        feed_override: "mill_override",
+        feed: "mill_feed",
+        point: "mill_point",
+        variables: "mill_vars",
+        door: "mill_door_state",
+        speed: "mill_s_speed",
+        load: "mill_s_load",
+        temperature: "mill_s_temp",
+        heat: "mill_s_heat",
+        coolant: "mill_coolant_level",
+        coolant_low: "mill_coolant_low",
+        power: "mill_power",
+        chuck: None,
+        bar: None,
+    },
+    program: "O1001.NC",
+    blocks: &[
+        Block::Tool(0),
+        Block::Spindle(4_200.0),
+        Block::Rapid(&[-20.0, 20.0, 5.0]),
+        Block::Rapid(&[-20.0, 20.0, -1.0]),
+        Block::Cut(&[220.0, 20.0, -1.0], 1_800.0),
+        Block::Rapid(&[220.0, 60.0, -1.0]),
+        Block::Cut(&[-20.0, 60.0, -1.0], 1_800.0),
+        Block::Rapid(&[-20.0, 100.0, -1.0]),
+        Block::Cut(&[220.0, 100.0, -1.0], 1_800.0),
+        Block::Rapid(&[220.0, 100.0, 50.0]),
+        Block::Tool(1),
+        Block::Spindle(8_000.0),
+        Block::Rapid(&[60.0, 40.0, 5.0]),
+        Block::Cut(&[60.0, 40.0, -8.0], 300.0),
+        Block::Cut(&[140.0, 40.0, -8.0], 1_200.0),
+        Block::Cut(&[140.0, 80.0, -8.0], 1_200.0),
+        Block::Cut(&[60.0, 80.0, -8.0], 1_200.0),
+        Block::Cut(&[60.0, 40.0, -8.0], 1_200.0),
+        Block::Rapid(&[60.0, 40.0, 50.0]),
+        Block::Tool(2),
+        Block::Spindle(2_800.0),
+        Block::Rapid(&[20.0, 20.0, 3.0]),
+        Block::Cut(&[20.0, 20.0, -18.0], 280.0),
+        Block::Rapid(&[20.0, 20.0, 3.0]),
+        Block::Rapid(&[180.0, 20.0, 3.0]),
+        Block::Cut(&[180.0, 20.0, -18.0], 280.0),
+        Block::Rapid(&[180.0, 20.0, 3.0]),
+        Block::Rapid(&[180.0, 100.0, 3.0]),
+        Block::Cut(&[180.0, 100.0, -18.0], 280.0),
+        Block::Rapid(&[180.0, 100.0, 3.0]),
+        Block::Rapid(&[20.0, 100.0, 3.0]),
+        Block::Cut(&[20.0, 100.0, -18.0], 280.0),
+        Block::Rapid(&[20.0, 100.0, 50.0]),
+        Block::Spindle(0.0),
+        Block::Rapid(&[0.0, 300.0, 200.0]),
+    ],
+    tools: &[
+        ToolKit { number: 1, id: "FACE-50", key: "mill T1", life: 90.0, load: 0.55 },
+        ToolKit { number: 2, id: "ENDMILL-10", key: "mill T2", life: 25.0, load: 0.35 },
+        ToolKit { number: 3, id: "DRILL-6.8", key: "mill T3", life: 40.0, load: 0.25 },
+    ],
+    home: &[0.0, 300.0, 200.0],
+    rapid: 500.0,
+    acceleration: 3_000.0,
+    spindle_rate: 4_000.0,
+    spindle_top: 12_000.0,
+    power: 15.0,
+    loading: 12.0,
+    bar: 0.0,
+};
+
+/// A lathe with a bar feeder: roughs, finishes and cuts off. X is a radius here.
+pub(crate) static LATHE: Kit = Kit {
+    machine: "lathe",
+    keys: Keys {
+        axes: &[("lathe_x_pos", "lathe_x_load"), ("lathe_z_pos", "lathe_z_load")],
+        available: "lathe_avail",
+        stop: "lathe_estop",
+        message: "lathe_message",
+        system: "lathe_system",
+        servo: "lathe_servo",
+        mode: "lathe_mode",
+        execution: "lathe_exec",
+        program: "lathe_program",
+        line: "lathe_line",
+        block: "lathe_block",
+        parts: "lathe_parts",
+        tool: "lathe_tool",
+        tool_asset: "lathe_tool_asset",
+        feed_override: "lathe_override",
+        feed: "lathe_feed",
+        point: "lathe_point",
+        variables: "lathe_vars",
+        door: "lathe_door_state",
+        speed: "lathe_s_speed",
+        load: "lathe_s_load",
+        temperature: "lathe_s_temp",
+        heat: "lathe_s_heat",
+        coolant: "lathe_coolant_level",
+        coolant_low: "lathe_coolant_low",
+        power: "lathe_power",
+        chuck: Some("lathe_chuck_state"),
+        bar: Some("lathe_bar_left"),
+    },
+    program: "SHAFT-20.NC",
+    blocks: &[
+        Block::Tool(0),
+        Block::Spindle(2_400.0),
+        Block::Rapid(&[14.0, 2.0]),
+        Block::Cut(&[0.0, 0.0], 300.0),
+        Block::Rapid(&[11.5, 2.0]),
+        Block::Cut(&[11.5, -48.0], 420.0),
+        Block::Rapid(&[14.0, 2.0]),
+        Block::Cut(&[10.2, -48.0], 420.0),
+        Block::Rapid(&[60.0, 80.0]),
+        Block::Tool(1),
+        Block::Spindle(3_600.0),
+        Block::Rapid(&[10.0, 2.0]),
+        Block::Cut(&[10.0, -48.0], 360.0),
+        Block::Rapid(&[60.0, 80.0]),
+        Block::Tool(2),
+        Block::Spindle(1_600.0),
+        Block::Rapid(&[14.0, -50.0]),
+        Block::Cut(&[0.0, -50.0], 120.0),
+        Block::Dwell(0.5),
+        Block::Rapid(&[60.0, 80.0]),
+        Block::Spindle(0.0),
+    ],
+    tools: &[
+        ToolKit { number: 1, id: "CNMG-120408", key: "lathe T1", life: 20.0, load: 0.6 },
+        ToolKit { number: 2, id: "DNMG-150604", key: "lathe T2", life: 30.0, load: 0.25 },
+        ToolKit { number: 3, id: "CUTOFF-3", key: "lathe T3", life: 15.0, load: 0.4 },
+    ],
+    home: &[60.0, 80.0],
+    rapid: 400.0,
+    acceleration: 2_500.0,
+    spindle_rate: 1_800.0,
+    spindle_top: 4_500.0,
+    power: 22.0,
+    loading: 4.0,
+    bar: 55.0,
+};
