@@ -171,8 +171,9 @@ impl Documents {
 
     /// MTConnectAssets.
     pub fn assets(&self, format: Format, pretty: bool, header: &Header, assets: &[Arc<Asset>]) -> Vec<u8> {
+        let prefixes = &self.root(Kind::Assets).prefixes;
         let elements: Vec<Element> =
-            assets.iter().filter_map(|asset| asset::element(asset, self.model.version())).collect();
+            assets.iter().filter_map(|asset| asset::element(asset, self.model.version(), prefixes)).collect();
         let shown: Vec<&Element> = elements.iter().collect();
         let document = Document { kind: Kind::Assets, format, pretty, header, counts: &[] };
         document.write(self, |out, depth| list(out, format, "Assets", &shown, depth))

@@ -1,9 +1,16 @@
 //! What stands before the header: declaration, style sheet, root element and its namespaces.
 
+use smol_str::SmolStr;
+
 use crate::device_model::{DeviceModel, Namespace, SchemaVersion};
 
 use super::Dressing;
 use super::text::{attribute, xml_attribute};
+
+/// The namespace of a prefix that nobody declared.
+pub(super) fn unknown_urn(prefix: &str) -> String {
+    format!("urn:guideway:extension:{prefix}")
+}
 
 /// The four kinds of document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +58,8 @@ impl Kind {
 pub(super) struct Root {
     pub(super) open: Vec<u8>,
     pub(super) close: Vec<u8>,
+    /// The prefixes that it declares.
+    pub(super) prefixes: Vec<SmolStr>,
 }
 
 impl Root {
@@ -94,7 +103,7 @@ impl Root {
             let of_devices = model.namespaces().iter().find(|namespace| namespace.prefix == prefix);
             let urn = match of_devices {
                 Some(namespace) => namespace.urn.replace("Devices", &root["MTConnect".len()..]),
-                None => format!("urn:guideway:extension:{prefix}"),
+                None => unknown_urn(prefix),
             };
             extensions.push(Namespace { prefix: prefix.into(), urn: urn.into(), location: "".into() });
         }
@@ -122,6 +131,8 @@ impl Root {
         }
         attribute(&mut open, "xsi:schemaLocation", &locations);
         open.push(b'>');
-        Self { open, close: format!("</{root}>\n").into_bytes() }
+        let prefixes = ["m", "xsi", "xml"].into_iter().map(SmolStr::new);
+        let prefixes = prefixes.chain(extensions.into_iter().map(|extension| extension.prefix)).collect();
+        Self { open, close: format!("</{root}>\n").into_bytes(), prefixes }
     }
 }

@@ -96,7 +96,7 @@ const NUMBER_TEXTS: [&str; 26] = [
 const VECTORS: [&str; 5] = ["Axis", "Origin", "Rotation", "Scale", "Translation"];
 
 /// Elements that are several in their parent without a list of their own.
-const REPEATED: [&str; 4] = ["ItemLife", "ToolLife", "Value", "Workpiece"];
+const REPEATED: [&str; 3] = ["ItemLife", "ToolLife", "Workpiece"];
 
 /// Writes children as a list.
 pub(super) fn write_list<'e>(
@@ -236,7 +236,11 @@ fn property(out: &mut Vec<u8>, child: &Element, parent: &Element, grouped: bool)
         // A component's description has attributes of its own, so it is an object even without.
         && !(child.local_name() == "Description" && parent.attribute("id").is_some());
     if plain && child.children.iter().any(|node| matches!(node, Node::Text(_))) {
-        scalar(out, &child.text(), text_kind(child.local_name(), Some(parent.local_name())));
+        // The value of a parameter that was out of range is as much a number as the range.
+        let in_range = parent.local_name() == "QueryParameter" && parent.child("Minimum").is_some();
+        let kind =
+            if in_range { Kind::Number } else { text_kind(child.local_name(), Some(parent.local_name())) };
+        scalar(out, &child.text(), kind);
     } else {
         object(out, child, grouped, None);
     }
@@ -261,9 +265,7 @@ fn attribute_kind(name: &str) -> Kind {
 }
 
 fn text_kind(name: &str, parent: Option<&str>) -> Kind {
-    // An error says what it was given and what it would have taken.
-    let of_query = parent == Some("QueryParameter") && matches!(name, "Minimum" | "Maximum");
-    if of_query || parent == Some("Measurements") || NUMBER_TEXTS.contains(&name) {
+    if parent == Some("Measurements") || NUMBER_TEXTS.contains(&name) {
         Kind::Number
     } else if VECTORS.contains(&name) {
         Kind::Vector
