@@ -20,7 +20,8 @@ pub(super) fn by_key(model: &DeviceModel, devices: &[DeviceIndex]) -> Routes {
     for index in devices {
         let Some(device) = model.devices().get(usize::from(index.0)) else { continue };
         let names = [&device.name, &device.uuid, &device.id].map(SmolStr::as_str);
-        scopes[usize::from(index.0)].get_or_insert_with(|| builder.device(names));
+        let scope = *scopes[usize::from(index.0)].get_or_insert_with(|| builder.device(names));
+        builder.uuid(scope, &device.uuid);
     }
     let fed: Vec<_> = model
         .items()
@@ -33,7 +34,11 @@ pub(super) fn by_key(model: &DeviceModel, devices: &[DeviceIndex]) -> Routes {
         let address = if item.retired { "" } else { item.id.as_str() };
         // Text that is kept as written has to come as it was written.
         let shape = if plan::keeps_text(item) { Shape::Text } else { item.shape };
-        points.push(builder.point(*scope, address, shape, []));
+        let point = builder.point(*scope, address, shape, []);
+        if let Some(point) = builder.edit(point) {
+            point.resets = !item.reset_trigger.is_empty();
+        }
+        points.push(point);
         items.push(item.index);
     }
     // Where ids were prefixed because two devices clash, the source still uses the one in its file.

@@ -170,6 +170,16 @@ fn a_point_is_found_by_id_name_and_source_within_its_device() {
 }
 
 #[test]
+fn a_point_tells_what_can_be_reset_and_a_device_its_uuid() {
+    let model = model(&[device(1, ITEMS)]);
+    let routes = Pipeline::new(model.clone(), vec![rules(&model, &["M1"])]).routes_by_key(AdapterId(0));
+    let scope = routes.points.default_scope().expect("a device");
+    let resets = |key| routes.points.find(scope, key).map(|point| point.resets);
+    assert_eq!((resets("d1_count"), resets("d1_prog")), (Some(true), Some(false)));
+    assert_eq!(routes.points.uuid(scope), Some("uuid-1"));
+}
+
+#[test]
 fn an_id_goes_before_a_name_and_a_name_before_a_source() {
     let items = r#"
         <DataItem category="EVENT" id="s" type="BLOCK"><Source>d1_one</Source></DataItem>

@@ -77,7 +77,10 @@ fn every_text_of_the_corpus_is_read_or_refused() {
             let _ = times.read(&field, Timestamp::EPOCH);
             assert!(number(&field).is_none_or(f64::is_finite), "{name}");
         }
-        let refused = data_set(&text).is_none() && table(&text).is_none();
-        assert!(refused || matches!(name.as_str(), "set" | "table"), "{name}");
+        for set in [data_set(&text), table(&text)].into_iter().flatten() {
+            let keys: Vec<_> = set.entries().iter().map(|entry| entry.key.as_str()).collect();
+            assert!(keys.is_sorted() && keys.iter().all(|key| !key.is_empty()), "{name}: {keys:?}");
+            assert!(!keys.iter().any(|key| key.contains(char::is_whitespace)), "{name}: {keys:?}");
+        }
     }
 }

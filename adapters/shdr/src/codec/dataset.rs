@@ -51,7 +51,7 @@ impl<'a> Reader<'a> {
             let key = self.take_while(|byte| {
                 !byte.is_ascii_whitespace() && !matches!(byte, b'=' | b'|' | b'{' | b'}' | b'\'' | b'"')
             });
-            if key.is_empty() {
+            if key.is_empty() || key.contains(|c: char| c.is_whitespace() || c.is_control()) {
                 return None;
             }
             // White space after `=` means that nothing follows: the key is removed.
@@ -243,7 +243,9 @@ mod tests {
 
     #[test]
     fn what_is_no_set_is_refused() {
-        for text in ["=1", "a={b", "a='b", "{a=1}", "a=}", "a='x\\'", "a=b'c", "a=1 ="] {
+        for text in
+            ["=1", "a={b", "a='b", "{a=1}", "a=}", "a='x\\'", "a=b'c", "a=1 =", "a\u{b}b=1", "a\u{a0}b=1"]
+        {
             assert_eq!(set(text), None, "{text}");
         }
         for text in ["r=1", "r={a=1", "r={=1}", "r={{a=1}}", "r='a=\"1'"] {
