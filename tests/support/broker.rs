@@ -23,7 +23,7 @@ impl Broker {
         let text = format!(
             "listener {port} 127.0.0.1\nallow_anonymous true\npersistence true\n\
              persistence_location {}/\nmax_queued_messages 0\nmax_inflight_messages 0\n\
-             autosave_interval 1\nset_tcp_nodelay true\nlog_dest stderr\nlog_type all\n",
+             autosave_interval 1\nset_tcp_nodelay true\nlog_dest stderr\nlog_type subscribe\n",
             folder.display()
         );
         std::fs::write(&configuration, text).unwrap();
@@ -71,9 +71,9 @@ impl Broker {
             .spawn()
             .expect("mosquitto_sub is installed (scripts/test installs it)");
         let lines = BufReader::new(child.stdout.take().unwrap());
-        let acknowledged = format!("Sending SUBACK to {id}");
+        let subscribed = format!("{id} 1 {topic}");
         eventually("the broker has taken the subscription", Duration::from_secs(10), || {
-            std::fs::read_to_string(&self.log).unwrap().contains(&acknowledged).then_some(())
+            std::fs::read_to_string(&self.log).unwrap().contains(&subscribed).then_some(())
         });
         Subscriber { child, lines }
     }
