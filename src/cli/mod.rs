@@ -1,7 +1,8 @@
 //! The command line.
 
 mod check;
-
+mod demo;
+mod replay;
 mod run;
 mod service;
 
@@ -49,6 +50,17 @@ enum Command {
     /// Reports every finding at once, with its place and its cure. Exit status: 0 when the
     /// gateway would start (warnings are allowed), 78 when it would not.
     Check(check::Arguments),
+
+    /// Three simulated machines, with every face on, and no file needed.
+    ///
+    /// A mill, a lathe and a robot cell are served over real SHDR sockets; the gateway reads them
+    /// and shows them over HTTP (port 5000) and MQTT (a broker of its own, or yours).
+    Demo(demo::Arguments),
+
+    /// Play recordings as SHDR adapters, for a gateway (or any agent) to connect to.
+    ///
+    /// Each file is served on a port of its own, from its first line, to each client.
+    Replay(replay::Arguments),
 }
 
 /// Where the journal is kept.
@@ -74,6 +86,8 @@ pub fn main() -> ExitCode {
     let result = match arguments.command {
         Command::Run(run) => run::run(&run, &logging),
         Command::Check(check) => return check::run(&check),
+        Command::Demo(demo) => demo::run(demo, &logging),
+        Command::Replay(replay) => replay::run(&replay, &logging),
     };
     match result {
         Ok(status) => status,

@@ -1,0 +1,196 @@
+//! `guideway demo`: simulated machines, every face on, no file needed.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use guideway_simulator::Fleet;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use super::{DataDir, Logging, say};
+use crate::agent::{Agent, Surroundings};
+use crate::config::{Adapter, AdapterOptions, Configuration, Gateway, Log, LogLevel};
+use crate::northbound::mqtt;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// Port of the MTConnect agent.
+    #[arg(long, default_value_t = 5000)]
+    port: u16,
+
+    /// Address of the MTConnect agent.
+    #[arg(long, default_value = "127.0.0.1")]
+    address: IpAddr,
+
+    /// A broker to publish to, e.g. mqtt://localhost:1883, instead of one of the demo's own.
+    #[arg(long, value_name = "URL")]
+    broker: Option<String>,
+
+    /// Port of the demo's own broker; the next free one is taken when it is in use.
+    #[arg(long, default_value_t = 1883, value_name = "PORT")]
+    broker_port: u16,
+
+    /// Where the demo's journal is kept. Delete it to start afresh.
+    #[command(flatten)]
+    data: DataDir,
+
+    /// The machines' random numbers; the same seed gives the same shift.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+}
+
+pub(super) fn run(arguments: Arguments, logging: &Logging) -> anyhow::Result<ExitCode> {
+    // The terminal belongs to the live counts; what goes wrong is still told.
+    logging.start(&Log { level: LogLevel::Warn, ..Log::default() })?;
+    super::runtime()?.block_on(demo(arguments))
+}
+
+async fn demo(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let data_dir = arguments.data.resolve(&Gateway::default()).join("demo");
+    let machines = CancellationToken::new();
+    let adapters = start_machines(arguments.seed, &data_dir, &machines).await?;
+
+    let own_broker = match &arguments.broker {
+        Some(_) => None,
+        None => Some(start_broker(arguments.broker_port).await?),
+    };
+    let broker = match (&arguments.broker, &own_broker) {
+        (Some(url), _) => url.clone(),
+        (None, Some(broker)) => format!("mqtt://{}", broker.address()),
+        (None, None) => unreachable!("without a broker of the user's there is one of our own"),
+    };
+
+    let mut configuration = Configuration::default();
+    configuration.gateway.name = Some("guideway-demo".into());
+    configuration.model.devices =
+        adapters.iter().map(|(settings, _)| data_dir.join(format!("{}.xml", settings.common.name))).collect();
+    configuration.mtconnect.address = arguments.address;
+    configuration.mtconnect.port = arguments.port;
+    configuration.mqtt = vec![
+        mqtt::Options { layout: mqtt::Layout::Entity, ..mqtt::Options::new("demo-entity", &broker) },
+        mqtt::Options {
+            layout: mqtt::Layout::Uns,
+            uns: mqtt::UnsLayout {
+                enterprise: "demo".into(),
+                site: "hall-1".into(),
+                ..mqtt::UnsLayout::default()
+            },
+            ..mqtt::Options::new("demo-uns", &broker)
+        },
+    ];
+    configuration.adapters.shdr = adapters.iter().map(|(settings, _)| settings.clone()).collect();
+
+    let surroundings = Surroundings { data_dir: Some(data_dir.clone()), simulated: true };
+    let agent = Agent::start(configuration, surroundings).await.map_err(|error| {
+        anyhow::Error::from(error).context("the demo cannot start (--port takes another port)")
+    })?;
+    welcome(&arguments, &agent, &adapters, &broker, &data_dir);
+    let counts = tokio::spawn(show_counts(agent.view().clone()));
+    super::service::until_stopped(agent).await?;
+    counts.abort();
+    machines.cancel();
+    say("\nStopped. Start it again: the sequence goes on where it ended.");
+    Ok(ExitCode::SUCCESS)
+}
+
+type Machine = (Adapter<guideway_shdr::Config>, SocketAddr);
+
+/// Serves the simulated machines, and writes down how they are described.
+async fn start_machines(
+    seed: u64,
+    folder: &Path,
+    cancel: &CancellationToken,
+) -> anyhow::Result<Vec<Machine>> {
+    std::fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
+    let mut adapters = Vec::new();
+    for machine in Fleet::seeded(seed).machines {
+        let path: PathBuf = folder.join(format!("{}.xml", machine.name()));
+        std::fs::write(&path, machine.device_xml())
+            .with_context(|| format!("cannot write {}", path.display()))?;
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let address = listener.local_addr()?;
+        let shdr = guideway_shdr::Config::new(address.ip().to_string(), address.port());
+        let common = AdapterOptions { name: machine.name().to_owned(), ..AdapterOptions::default() };
+        adapters.push((Adapter { common, config: shdr }, address));
+        tokio::spawn(guideway_simulator::serve(machine, listener, cancel.clone()));
+    }
+    Ok(adapters)
+}
+
+async fn start_broker(port: u16) -> anyhow::Result<mqtt::LoopbackBroker> {
+    let mut last = None;
+    for port in port..=port.saturating_add(20) {
+        match mqtt::LoopbackBroker::start(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).await {
+            Ok(broker) => return Ok(broker),
+            Err(error) => last = Some(error),
+        }
+    }
+    let cause = last.unwrap_or_default();
+    anyhow::bail!("the demo's broker found no free port from {port} on ({cause}); give another --broker-port")
+}
+
+fn welcome(arguments: &Arguments, agent: &Agent, machines: &[Machine], broker: &str, data_dir: &Path) {
+    let http = agent.http_address().map_or_else(String::new, |address| format!("http://{address}"));
+    let (host, port) = broker.trim_start_matches("mqtt://").rsplit_once(':').unwrap_or((broker, "1883"));
+    say("Guideway demo: simulated machines, live.\n");
+    for (settings, address) in machines {
+        say(&format!("  {:<12} shdr://{address}", settings.common.name));
+    }
+    say(&format!(
+        "\nOpen in a browser
+  {http}/probe      what the machines are
+  {http}/current    what is known now
+  {http}/sample     what happened
+  {http}/health     how the gateway is doing
+
+Try in another terminal
+  curl '{http}/current?path=//Path//DataItem\\[@type=\"EXECUTION\"\\]'
+  curl -N '{http}/sample?interval=500&heartbeat=5000&path=//Linear'
+  mosquitto_sub -h {host} -p {port} -t 'demo/#' -v
+  mosquitto_sub -h {host} -p {port} -t 'MTConnect/#' -v
+
+The journal is in {}. Kill this process (even with -9) and start it again:
+the sequence goes on, and nothing that was seen is missing. Ctrl-C ends.
+",
+        data_dir.display()
+    ));
+    if !arguments.address.is_loopback() {
+        say("The agent listens beyond this computer, as --address says.\n");
+    }
+}
+
+/// One line that keeps itself up to date on a terminal; a line every ten seconds elsewhere.
+async fn show_counts(view: crate::telemetry::View) {
+    use std::io::{IsTerminal as _, Write as _};
+    let to_terminal = std::io::stderr().is_terminal();
+    let pause = if to_terminal { Duration::from_secs(1) } else { Duration::from_secs(10) };
+    let mut ticks = tokio::time::interval(pause);
+    loop {
+        ticks.tick().await;
+        let connected = view
+            .adapters
+            .iter()
+            .filter(|adapter| adapter.health.state() == guideway_contract::ConnectionState::Established);
+        let readings: u64 =
+            view.adapters.iter().map(|adapter| adapter.health.counters.readings.load(Relaxed)).sum();
+        let bounds = view.journal.bounds();
+        let backlog: u64 = view.destinations.iter().map(|destination| destination.status().backlog).sum();
+        let line = format!(
+            "{} of {} machines · {readings} readings · {} observations · {backlog} waiting for MQTT",
+            connected.count(),
+            view.adapters.len(),
+            bounds.next - 1,
+        );
+        if to_terminal {
+            let mut terminal = std::io::stderr().lock();
+            // A terminal that is gone is no reason to stop.
+            let _ = write!(terminal, "\r\x1b[K{line}").and_then(|()| terminal.flush());
+        } else {
+            say(&line);
+        }
+    }
+}
