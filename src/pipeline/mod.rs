@@ -76,8 +76,15 @@ pub struct Pipeline {
 /// An adapter as the pipeline sees it.
 struct Source {
     rules: AdapterRules,
-    routes: Routes,
+    points: Arc<PointTable>,
+    items: Arc<[ItemIndex]>,
     connected: bool,
+}
+
+impl Source {
+    fn take(&mut self, routes: Routes) {
+        (self.points, self.items) = (routes.points, routes.items.into());
+    }
 }
 
 /// What one reading needs to know of its adapter; small enough for registers.
@@ -96,8 +103,8 @@ impl Pipeline {
     pub fn new(model: Arc<DeviceModel>, adapters: Vec<AdapterRules>) -> Self {
         let counters = Arc::new(Counters::new(adapters.len()));
         let source = |rules: AdapterRules| {
-            let routes = routes::by_key(&model, &rules.devices);
-            Source { rules, routes, connected: false }
+            let Routes { points, items } = routes::by_key(&model, &rules.devices);
+            Source { rules, points, items: items.into(), connected: false }
         };
         let adapters = adapters.into_iter().map(source).collect();
         let plans: Vec<_> = model.items().iter().map(|item| planned(item, model.version())).collect();
@@ -123,7 +130,7 @@ impl Pipeline {
     /// Other routes than those by key, for adapters with points of their own.
     pub fn set_routes(&mut self, adapter: AdapterId, routes: Routes) {
         if let Some(source) = self.adapters.get_mut(usize::from(adapter.0)) {
-            source.routes = routes;
+            source.take(routes);
         }
     }
 
@@ -155,7 +162,7 @@ impl Pipeline {
     /// triples that were not: those that name no item or hold no numbers.
     pub fn calibration(&mut self, adapter: AdapterId, device: &str, text: &str) -> (usize, Vec<String>) {
         let Some(source) = self.adapters.get(usize::from(adapter.0)) else { return (0, Vec::new()) };
-        let (points, items) = (source.routes.points.clone(), source.routes.items.clone());
+        let (points, items) = (source.points.clone(), source.items.clone());
         let scope = if device.is_empty() { points.default_scope() } else { points.scope(device) };
         let (mut done, mut refused) = (0, Vec::new());
         for triple in calibration::read(text) {
@@ -226,7 +233,7 @@ impl Pipeline {
     pub fn disconnected(&mut self, adapter: AdapterId, at: Timestamp, out: &mut Vec<Observation>) {
         let Some(source) = self.adapters.get_mut(usize::from(adapter.0)) else { return };
         source.connected = false;
-        for item in &source.routes.items {
+        for item in source.items.iter() {
             if let Some(memory) = self.memories.get_mut(item.index())
                 && memory.owner == owner::BEFORE
             {
@@ -269,11 +276,11 @@ impl Pipeline {
             filter_duplicates: source.rules.filter_duplicates,
             arrival: batch.arrival,
         };
+        let items = source.items.clone();
         let before = out.len();
         out.reserve(batch.readings.len());
         for reading in batch.readings {
-            let Some(item) = self.adapters[usize::from(adapter.0)].routes.items.get(reading.point.index())
-            else {
+            let Some(item) = items.get(reading.point.index()) else {
                 tally.trouble(Reason::Unrouted, || format!("point {}", reading.point.0));
                 continue;
             };
@@ -327,7 +334,7 @@ impl Pipeline {
             }
         }
         for source in &mut self.adapters {
-            source.routes = routes::by_key(&self.model, &source.rules.devices);
+            source.take(routes::by_key(&self.model, &source.rules.devices));
         }
     }
 

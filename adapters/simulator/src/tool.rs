@@ -63,7 +63,7 @@ impl Tool {
         let _ = write!(
             xml,
             "<CuttingTool assetId=\"{}\" timestamp=\"{at}\" serialNumber=\"{serial}\" toolId=\"{}\">\
-             <Description>Simulated tool</Description><CuttingToolLifeCycle>\
+             <CuttingToolLifeCycle>\
              <CutterStatus><Status>{status}</Status></CutterStatus>\
              <ToolLife type=\"MINUTES\" countDirection=\"DOWN\" initial=\"{:.0}\" limit=\"0\">{left:.1}</ToolLife>\
              <ProgramToolNumber>{}</ProgramToolNumber><Location type=\"POT\">{}</Location>\
