@@ -1,0 +1,324 @@
+//! Load for the whole gateway, as a process of its own, with its CPU time read from the system.
+//!
+//! ```sh
+//! cargo build --release && cargo run --release --example load
+//! cargo run --release --example load -- ingest http     # only these parts
+//! ```
+//!
+//! Parts: `start`, `ingest`, `http` (needs wrk), `streams`. Figures are in docs/performance.md.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a measurement that goes wrong has no figures")]
+#![allow(clippy::print_stdout, reason = "figures go to standard output")]
+#![allow(clippy::cast_precision_loss, reason = "figures are rounded anyway")]
+
+use std::fmt::Write as _;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// Data items of the loaded device.
+const ITEMS: usize = 20;
+
+fn main() {
+    let wanted: Vec<String> = std::env::args().skip(1).collect();
+    let runs = |part: &str| wanted.is_empty() || wanted.iter().any(|name| name == part);
+    if runs("start") {
+        start();
+    }
+    if runs("ingest") {
+        for durable in [false, true] {
+            for values in [10, 1] {
+                ingest(values, durable);
+            }
+        }
+    }
+    if runs("http") {
+        http();
+    }
+    if runs("streams") {
+        streams();
+    }
+}
+
+/// A gateway with one device of twenty samples.
+struct Gateway {
+    child: Child,
+    address: SocketAddr,
+    folder: PathBuf,
+}
+
+impl Gateway {
+    fn start(source: u16, durable: bool) -> (Self, Duration) {
+        let folder = std::env::temp_dir().join(format!("guideway-load-{}", std::process::id()));
+        // What an earlier run left behind; there may be nothing.
+        let _ = std::fs::remove_dir_all(&folder);
+        std::fs::create_dir_all(&folder).unwrap();
+        let mut items = String::new();
+        for item in 0..ITEMS {
+            writeln!(
+                items,
+                r#"<DataItem id="i{item}" category="SAMPLE" type="TEMPERATURE" units="CELSIUS"/>"#
+            )
+            .unwrap();
+        }
+        let devices = format!(
+            r#"<MTConnectDevices xmlns="urn:mtconnect.org:MTConnectDevices:2.7"><Devices>
+            <Device id="d" name="load" uuid="load-1"><DataItems>{items}</DataItems></Device>
+            </Devices></MTConnectDevices>"#
+        );
+        std::fs::write(folder.join("Devices.xml"), devices).unwrap();
+        let port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
+        let configuration = format!(
+            "[model]\ndevices = [\"Devices.xml\"]\nagent_device = false\n\
+             [journal]\ndurable = {durable}\n\
+             [mtconnect]\naddress = \"127.0.0.1\"\nport = {port}\n\
+             [[adapter.shdr]]\nname = \"load\"\nhost = \"127.0.0.1\"\nport = {source}\n"
+        );
+        std::fs::write(folder.join("guideway.toml"), configuration).unwrap();
+        let begun = Instant::now();
+        let child = Command::new(binary())
+            .arg("run")
+            .arg(folder.join("guideway.toml"))
+            .arg("--data-dir")
+            .arg(folder.join("data"))
+            .stdin(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        while try_get(address, "/current").is_none() {
+            assert!(begun.elapsed() < Duration::from_secs(10), "the gateway does not answer");
+            std::thread::yield_now();
+        }
+        (Self { child, address, folder }, begun.elapsed())
+    }
+
+    /// User and system CPU time so far.
+    fn cpu(&self) -> Duration {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
+        let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
+        let ticks: u64 = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
+        // The kernel counts in hundredths of a second for everybody who asks this way.
+        Duration::from_millis(ticks * 10)
+    }
+
+    fn resident_mib(&self) -> f64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse::<f64>().unwrap() / 1_024.0
+    }
+
+    fn next_sequence(&self) -> u64 {
+        let health = get(self.address, "/health");
+        let at = health.find("\"nextSequence\": ").unwrap() + 16;
+        health[at..].split([',', '\n', '}']).next().unwrap().trim().parse().unwrap()
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+fn binary() -> PathBuf {
+    // target/release/examples/load → target/release/guideway
+    let here = std::env::current_exe().unwrap();
+    let path = here.parent().and_then(Path::parent).unwrap().join("guideway");
+    assert!(path.exists(), "build it first: cargo build --release");
+    path
+}
+
+fn try_get(address: SocketAddr, target: &str) -> Option<String> {
+    let mut stream = TcpStream::connect(address).ok()?;
+    write!(stream, "GET {target} HTTP/1.1\r\nHost: load\r\nConnection: close\r\n\r\n").ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    answer.starts_with("HTTP/1.1 200").then_some(answer)
+}
+
+fn get(address: SocketAddr, target: &str) -> String {
+    try_get(address, target).unwrap()
+}
+
+/// Lines with changing values, enough for a chunk that is sent over and over.
+fn lines(values: usize, observations: usize) -> String {
+    let mut text = String::new();
+    let mut number = 0_u32;
+    for line in 0..observations / values {
+        write!(text, "2026-01-01T00:{:02}:{:02}.{:06}Z", line / 60 % 60, line % 60, line % 1_000_000)
+            .unwrap();
+        for _ in 0..values {
+            number = number.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            write!(text, "|i{}|{}.{:03}", line * values % ITEMS, number >> 22, number % 1_000).unwrap();
+            number = number.wrapping_add(1);
+        }
+        text.push('\n');
+    }
+    text
+}
+
+fn start() {
+    let idle = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let mut times: Vec<Duration> =
+        (0..10).map(|_| Gateway::start(idle.local_addr().unwrap().port(), true).1).collect();
+    times.sort();
+    println!("start to first answer: {:?} (median of 10), {:?} at most", times[5], times[9]);
+}
+
+fn ingest(values: usize, durable: bool) {
+    const CHUNK: usize = 100_000;
+    const CHUNKS: usize = 80;
+    let text = spread(values, CHUNK);
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let go = Arc::new(AtomicBool::new(false));
+    let gone = go.clone();
+    let feeder = std::thread::spawn(move || {
+        let mut stream = listener.accept().unwrap().0;
+        while !gone.load(Ordering::Relaxed) {
+            std::thread::yield_now();
+        }
+        for _ in 0..CHUNKS {
+            stream.write_all(text.as_bytes()).unwrap();
+        }
+        stream
+    });
+    let (gateway, _) = Gateway::start(port, durable);
+    let (before, cpu) = (gateway.next_sequence(), gateway.cpu());
+    let begun = Instant::now();
+    go.store(true, Ordering::Relaxed);
+    let stream = feeder.join().unwrap();
+    let wanted = before + (CHUNK * CHUNKS) as u64;
+    while gateway.next_sequence() < wanted {
+        assert!(begun.elapsed() < Duration::from_secs(120), "{} of {wanted}", gateway.next_sequence());
+        std::thread::yield_now();
+    }
+    let (wall, cpu) = (begun.elapsed(), gateway.cpu() - cpu);
+    let observations = (CHUNK * CHUNKS) as f64;
+    println!(
+        "ingest, {values} values a line, {}: {:.2} M observations/s, {:.2} M per CPU second; {:.1} MiB resident",
+        if durable { "journal on disk" } else { "in memory" },
+        observations / wall.as_secs_f64() / 1e6,
+        observations / cpu.as_secs_f64() / 1e6,
+        gateway.resident_mib(),
+    );
+    drop(stream);
+}
+
+/// Each value of a line for another item, as adapters send them.
+fn spread(values: usize, observations: usize) -> String {
+    let mut text = lines(values, observations);
+    if values > 1 {
+        let mut spread = String::with_capacity(text.len());
+        for line in text.lines() {
+            let mut fields = line.split('|');
+            spread.push_str(fields.next().unwrap());
+            for (place, pair) in fields.collect::<Vec<_>>().chunks(2).enumerate() {
+                write!(spread, "|i{}|{}", place % ITEMS, pair[1]).unwrap();
+            }
+            spread.push('\n');
+        }
+        text = spread;
+    }
+    text
+}
+
+/// A gateway whose ring is full, and that is then left alone.
+fn filled() -> (Gateway, TcpStream) {
+    let text = spread(10, 200_000);
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let feeder = std::thread::spawn(move || {
+        let mut stream = listener.accept().unwrap().0;
+        stream.write_all(text.as_bytes()).unwrap();
+        stream
+    });
+    let (gateway, _) = Gateway::start(port, true);
+    let stream = feeder.join().unwrap();
+    while gateway.next_sequence() < 200_000 {
+        std::thread::yield_now();
+    }
+    println!("full buffer: {:.1} MiB resident", gateway.resident_mib());
+    (gateway, stream)
+}
+
+fn http() {
+    let (gateway, _stream) = filled();
+    for target in ["/current", "/sample?count=1000", "/probe"] {
+        let url = format!("http://{}{target}", gateway.address);
+        let (cpu, begun) = (gateway.cpu(), Instant::now());
+        let output = Command::new("wrk").args(["-t1", "-c16", "-d5s", &url]).output();
+        let output = output.expect("wrk is installed");
+        let (cpu, wall) = (gateway.cpu() - cpu, begun.elapsed());
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        let rate = said.lines().find_map(|line| line.strip_prefix("Requests/sec:")).unwrap().trim();
+        let rate: f64 = rate.parse().unwrap();
+        println!(
+            "{target} over 16 keep-alive connections: {rate:.0} requests/s, {:.0} per CPU second{}",
+            rate * wall.as_secs_f64() / cpu.as_secs_f64(),
+            if said.contains("Non-2xx") { " (with errors!)" } else { "" },
+        );
+    }
+    println!("after that: {:.1} MiB resident", gateway.resident_mib());
+}
+
+fn streams() {
+    const CLIENTS: usize = 100;
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let stop = Arc::new(AtomicBool::new(false));
+    let stopped = stop.clone();
+    let feeder = std::thread::spawn(move || {
+        let mut stream = listener.accept().unwrap().0;
+        let begun = Instant::now();
+        let mut sent = 0_u64;
+        let timer = std::sync::mpsc::channel::<()>();
+        while !stopped.load(Ordering::Relaxed) {
+            let due = (begun.elapsed().as_secs_f64() * 1_000.0) as u64;
+            let mut text = String::new();
+            while sent < due {
+                sent += 1;
+                writeln!(text, "|i{}|{}.5", sent % ITEMS as u64, sent).unwrap();
+            }
+            stream.write_all(text.as_bytes()).unwrap();
+            let _ = timer.1.recv_timeout(Duration::from_millis(10));
+        }
+    });
+    let (gateway, _) = Gateway::start(port, true);
+    let bytes = Arc::new(AtomicU64::new(0));
+    for _ in 0..CLIENTS {
+        let mut stream = TcpStream::connect(gateway.address).unwrap();
+        write!(stream, "GET /sample?interval=100&count=10000 HTTP/1.1\r\nHost: load\r\n\r\n").unwrap();
+        let bytes = bytes.clone();
+        std::thread::Builder::new()
+            .stack_size(64 << 10)
+            .spawn(move || {
+                let mut buffer = vec![0; 16 << 10];
+                while let Ok(read @ 1..) = stream.read(&mut buffer) {
+                    bytes.fetch_add(read as u64, Ordering::Relaxed);
+                }
+            })
+            .unwrap();
+    }
+    let timer = std::sync::mpsc::channel::<()>();
+    let _ = timer.1.recv_timeout(Duration::from_secs(2));
+    let (cpu, begun, before) = (gateway.cpu(), Instant::now(), bytes.load(Ordering::Relaxed));
+    let _ = timer.1.recv_timeout(Duration::from_secs(10));
+    let (cpu, wall) = (gateway.cpu() - cpu, begun.elapsed());
+    println!(
+        "{CLIENTS} streaming clients, 1,000 observations/s, interval 100 ms: {:.1} % of a core, {:.1} MB/s sent; \
+         {:.1} MiB resident",
+        cpu.as_secs_f64() / wall.as_secs_f64() * 100.0,
+        (bytes.load(Ordering::Relaxed) - before) as f64 / wall.as_secs_f64() / 1e6,
+        gateway.resident_mib(),
+    );
+    stop.store(true, Ordering::Relaxed);
+    feeder.join().unwrap();
+}
