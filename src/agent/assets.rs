@@ -78,7 +78,8 @@ pub(crate) fn update(
 }
 
 /// Copies one element, setting (or, with `None`, dropping) attributes of its root and making
-/// `changes` by name. Gives the root's name and the new text.
+/// `changes` by name: text takes the place of an element's content or an attribute's value, an
+/// element takes the place of an element. Gives the root's name and the new text.
 fn rewrite(
     body: &str,
     root: &[(&str, Option<&str>)],
@@ -90,32 +91,36 @@ fn rewrite(
     let mut root_name = String::new();
     let mut depth = 0_usize;
     let mut finished = false;
-    // The element whose text is to be replaced, by depth; its old text is skipped.
-    let mut replacing: Option<usize> = None;
+    // The element whose content is being left out, by depth, and whether its end goes too.
+    let mut replacing: Option<(usize, bool)> = None;
     loop {
         let event = reader.read_event().map_err(|error| error.to_string())?;
+        let skipped = replacing.is_some();
         match event {
             Event::Eof => break,
             Event::Decl(_) | Event::Comment(_) | Event::PI(_) if depth == 0 => {}
             Event::DocType(_) => return Err("a document type is not allowed here".into()),
             Event::Start(_) | Event::Empty(_) if finished => return Err("more than one element".into()),
             Event::Start(start) => {
-                if depth == 0 {
-                    root_name = name_of(&start);
-                }
                 if depth >= 256 {
                     return Err("elements are nested more than 256 deep".into());
                 }
                 depth += 1;
-                let changed = edit(&start, if depth == 1 { root } else { &[] }, changes)?;
-                let text = change_of(&start, changes);
-                write(&mut writer, Event::Start(changed))?;
-                if let Some(text) = text
-                    && replacing.is_none()
-                    && depth > 1
-                {
-                    write(&mut writer, Event::Text(quick_xml::events::BytesText::new(text)))?;
-                    replacing = Some(depth);
+                if depth == 1 {
+                    root_name = name_of(&start);
+                }
+                if skipped {
+                    continue;
+                }
+                match change_of(&start, changes).filter(|_| depth > 1) {
+                    Some(text) => {
+                        let whole = substitute(&mut writer, &start, text, changes)?;
+                        replacing = Some((depth, whole));
+                    }
+                    None => {
+                        let changed = edit(&start, if depth == 1 { root } else { &[] }, changes)?;
+                        write(&mut writer, Event::Start(changed))?;
+                    }
                 }
             }
             Event::Empty(start) => {
@@ -123,31 +128,41 @@ fn rewrite(
                     root_name = name_of(&start);
                     finished = true;
                 }
-                let changed = edit(&start, if depth == 0 { root } else { &[] }, changes)?;
-                match change_of(&start, changes) {
-                    Some(text) if depth > 0 => {
-                        let end = changed.to_end().into_owned();
-                        write(&mut writer, Event::Start(changed))?;
-                        write(&mut writer, Event::Text(quick_xml::events::BytesText::new(text)))?;
-                        write(&mut writer, Event::End(end))?;
+                if skipped {
+                    continue;
+                }
+                match change_of(&start, changes).filter(|_| depth > 0) {
+                    Some(text) => {
+                        if !substitute(&mut writer, &start, text, changes)? {
+                            write(&mut writer, Event::End(start.to_end()))?;
+                        }
                     }
-                    _ => write(&mut writer, Event::Empty(changed))?,
+                    None => {
+                        let changed = edit(&start, if depth == 0 { root } else { &[] }, changes)?;
+                        write(&mut writer, Event::Empty(changed))?;
+                    }
                 }
             }
             Event::End(end) => {
-                write(&mut writer, Event::End(end))?;
-                if replacing == Some(depth) {
-                    replacing = None;
+                match replacing {
+                    Some((at, whole)) if at == depth => {
+                        replacing = None;
+                        if !whole {
+                            write(&mut writer, Event::End(end))?;
+                        }
+                    }
+                    Some(_) => {}
+                    None => write(&mut writer, Event::End(end))?,
                 }
                 depth = depth.saturating_sub(1);
                 finished = depth == 0;
             }
-            Event::Text(_) | Event::CData(_) | Event::GeneralRef(_) if replacing == Some(depth) => {}
             Event::Text(text) if depth == 0 => {
                 if !text.chars().all(|c| c.is_ascii_whitespace()) {
                     return Err("text outside of the element".into());
                 }
             }
+            _ if skipped => {}
             other => write(&mut writer, other)?,
         }
     }
@@ -156,6 +171,26 @@ fn rewrite(
     }
     let text = String::from_utf8(writer.into_inner()).map_err(|error| error.to_string())?;
     Ok((root_name, text))
+}
+
+/// Writes what takes an element's place; whether that was a whole element, end included.
+fn substitute(
+    writer: &mut Writer<Vec<u8>>,
+    start: &BytesStart<'_>,
+    text: &str,
+    changes: &[(SmolStr, SmolStr)],
+) -> Result<bool, String> {
+    if text.trim_start().starts_with('<') {
+        let (name, element) = rewrite(text, &[], &[])?;
+        if name != name_of(start) {
+            return Err(format!("`{name}` cannot take the place of `{}`", name_of(start)));
+        }
+        writer.get_mut().extend_from_slice(element.as_bytes());
+        return Ok(true);
+    }
+    write(writer, Event::Start(edit(start, &[], changes)?))?;
+    write(writer, Event::Text(quick_xml::events::BytesText::new(text)))?;
+    Ok(false)
 }
 
 fn write(writer: &mut Writer<Vec<u8>>, event: Event<'_>) -> Result<(), String> {
@@ -234,5 +269,21 @@ mod tests {
         assert!(updated.body.contains("<ToolLife type=\"MINUTES\">9 &lt; 10</ToolLife>"), "{}", updated.body);
         assert!(updated.body.contains("toolId=\"T2\""));
         assert_eq!(updated.asset_type, "CuttingTool");
+    }
+
+    #[test]
+    fn an_update_puts_an_element_in_the_place_of_an_element() {
+        let asset = take("1", "", "mill", time(), TOOL).unwrap();
+        let cycle = "<ToolLife type='PART_COUNT'>1</ToolLife>";
+        let updated = update(&asset, &[("ToolLife".into(), cycle.into())], time()).unwrap();
+        assert!(
+            updated.body.contains("<ToolLife type=\"PART_COUNT\">1</ToolLife><Location"),
+            "{}",
+            updated.body
+        );
+        let wrong = [("ToolLife".into(), "<Other/>".into())];
+        assert!(update(&asset, &wrong, time()).is_err());
+        let open = [("ToolLife".into(), "<ToolLife>".into())];
+        assert!(update(&asset, &open, time()).is_err());
     }
 }
