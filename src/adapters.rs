@@ -28,3 +28,10 @@ pub fn sources(adapters: &Adapters) -> Vec<Source> {
         })
         .collect()
 }
+
+/// Condition ids came with version 2.3; before, a colon belongs to the native code.
+pub fn without_condition_ids(adapters: &mut Adapters) {
+    for source in &mut adapters.shdr {
+        source.config.condition_ids = false;
+    }
+}

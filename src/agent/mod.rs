@@ -18,15 +18,16 @@ use tokio_util::sync::CancellationToken;
 
 use crate::adapters::{self, Source};
 use crate::config::{Configuration, DeviceDetails, Gateway};
-use crate::device_model::{AgentAdapter, AgentInfo, DeviceModel, ModelError, SharedModel};
+use crate::device_model::{AgentAdapter, AgentInfo, DeviceModel, ModelError, SchemaVersion, SharedModel};
 use crate::documents::Dressing;
 use crate::journal::{ItemState, Journal, OpenError, Writer};
 use crate::northbound::{mqtt, mtconnect};
 use crate::pipeline::{AdapterRules, Pipeline};
-use crate::telemetry::{AdapterView, View};
+use crate::telemetry::{AdapterView, View, server};
 
-/// Signals that may wait for the ingest thread; an adapter that finds the channel full waits.
-const SIGNALS_WAITING: usize = 1_024;
+/// Signals that may wait for the ingest thread; an adapter that finds the channel full waits. Each may
+/// carry 4,096 readings, so this bounds what is in memory between adapters and journal to some 12 MB.
+const SIGNALS_WAITING: usize = 64;
 
 /// What is decided outside of the configuration.
 #[derive(Clone, Debug, Default)]
@@ -67,6 +68,9 @@ pub enum StartError {
     /// The HTTP face cannot listen.
     #[error(transparent)]
     Bind(#[from] mtconnect::BindError),
+    /// The telemetry's own address cannot be had.
+    #[error("{0}")]
+    Telemetry(String),
     /// A destination's settings cannot be used.
     #[error(transparent)]
     Destination(#[from] mqtt::StartError),
@@ -95,11 +99,18 @@ pub struct Agent {
 impl Agent {
     /// Starts everything: model, journal, pipeline, faces, then the adapters. When this returns,
     /// the faces listen.
-    pub async fn start(configuration: Configuration, surroundings: Surroundings) -> Result<Self, StartError> {
+    pub async fn start(
+        mut configuration: Configuration,
+        surroundings: Surroundings,
+    ) -> Result<Self, StartError> {
         let started = Timestamp::now();
         let gateway: Arc<str> = configuration.gateway.name().into();
-        let sources = adapters::sources(&configuration.adapters);
+        let mut sources = adapters::sources(&configuration.adapters);
         let model = load_model(&configuration, &gateway, &sources)?;
+        if model.version() < SchemaVersion::new(2, 3) {
+            adapters::without_condition_ids(&mut configuration.adapters);
+            sources = adapters::sources(&configuration.adapters);
+        }
         let rules = adapter_rules(&sources, &model)?;
         let shared: SharedModel = Arc::new(ArcSwap::new(model.clone()));
 
@@ -203,6 +214,13 @@ impl Agent {
             let _ = view.http.set(face.stats());
             faces.push(("MTConnect".to_owned(), serve(face, stop_faces.child_token())));
         }
+        if let Some(address) = configuration.telemetry.listen {
+            let listener = server::bind(address).await.map_err(StartError::Telemetry)?;
+            let answers = routes::own(view.clone(), configuration.telemetry.metrics);
+            let task = server::serve(listener, answers, stop_faces.child_token());
+            faces.push(("telemetry".to_owned(), tokio::spawn(task)));
+        }
+
         let ingest = start_ingest(ingest, received)?;
         let adapters = ready_to_run
             .into_iter()

@@ -3,6 +3,7 @@
 pub mod health;
 pub mod logs;
 pub mod metrics;
+pub mod server;
 
 use std::sync::{Arc, OnceLock};
 
