@@ -13,6 +13,7 @@ use crate::pipeline::{Reason, SourceCounters};
 pub fn report(view: &View) -> (bool, Value) {
     let ready = view.ready.load(Relaxed);
     let bounds = view.journal.bounds();
+    let (journal, stats) = (view.journal.health(), view.journal.stats());
     let now = Timestamp::now();
     let adapters: Vec<Value> = (0_u16..)
         .map(AdapterId)
@@ -31,8 +32,17 @@ pub fn report(view: &View) -> (bool, Value) {
             "firstSequence": bounds.first,
             "nextSequence": bounds.next,
             "bufferSize": view.journal.buffer_size(),
-            "health": view.journal.health(),
-            "stats": view.journal.stats(),
+            "durable": journal.durable,
+            "problem": journal.problem,
+            "setAside": journal.set_aside,
+            "appended": stats.appended,
+            "notWritten": stats.not_written,
+            "writeFailures": stats.write_failures,
+            "segments": stats.segments,
+            "bytes": stats.bytes,
+            "syncLagSeconds": stats.sync_lag.as_secs_f64(),
+            "recoverySeconds": stats.recovery.as_secs_f64(),
+            "recovered": stats.recovered,
             "gaps": view.journal.ledger().len(),
         },
         "adapters": adapters,
