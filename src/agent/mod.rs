@@ -269,14 +269,15 @@ impl Agent {
     /// journal was flushed.
     pub async fn stop(self) -> std::io::Result<()> {
         self.view.ready.store(false, Ordering::Relaxed);
-        // Adapters and pipeline get a quarter of the time each, the faces, which talk to others,
-        // most of the rest.
+        // Adapters and pipeline get at most a quarter of the time each; the faces, which talk to
+        // others, get what is left but for the last flush.
+        let begun = tokio::time::Instant::now();
         let step = self.shutdown_timeout / 4;
         // 1. Adapters: nothing more comes in.
         self.stop_adapters.cancel();
-        finish(self.adapters, step).await;
+        finish(self.adapters, begun + step).await;
         // 2. The pipeline drains, 3. the journal is flushed. Both end when no adapter is left.
-        let flushed = match tokio::time::timeout(step, self.ingest).await {
+        let flushed = match tokio::time::timeout_at(begun + step * 2, self.ingest).await {
             Ok(Ok(result)) => result,
             Ok(Err(_)) => Err(std::io::Error::other("the ingest thread ended without a word")),
             Err(_) => {
@@ -286,7 +287,7 @@ impl Agent {
         };
         // 4. The faces: what is on its way is delivered, cursors are written.
         self.stop_faces.cancel();
-        finish(self.faces, step * 7 / 4).await;
+        finish(self.faces, begun + self.shutdown_timeout * 9 / 10).await;
         // 5. Once more, for what the destinations have had acknowledged meanwhile.
         let ended = flushed.and_then(|mut writer| writer.flush());
         tracing::info!("stopped");
@@ -294,8 +295,7 @@ impl Agent {
     }
 }
 
-async fn finish(tasks: Vec<(String, JoinHandle<()>)>, within: Duration) {
-    let deadline = tokio::time::Instant::now() + within;
+async fn finish(tasks: Vec<(String, JoinHandle<()>)>, deadline: tokio::time::Instant) {
     for (name, mut task) in tasks {
         match tokio::time::timeout_at(deadline, &mut task).await {
             Ok(Ok(())) => {}
