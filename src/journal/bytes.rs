@@ -83,9 +83,14 @@ impl<'b> Bytes<'b> {
 
     pub(super) fn text(&mut self) -> Option<&'b str> {
         let length = self.count()?;
-        let (text, rest) = self.0.split_at_checked(length)?;
+        std::str::from_utf8(self.take(length)?).ok()
+    }
+
+    /// So many bytes as they are.
+    pub(super) fn take(&mut self, length: usize) -> Option<&'b [u8]> {
+        let (taken, rest) = self.0.split_at_checked(length)?;
         self.0 = rest;
-        std::str::from_utf8(text).ok()
+        Some(taken)
     }
 
     pub(super) fn smol(&mut self) -> Option<SmolStr> {

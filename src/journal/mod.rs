@@ -46,7 +46,7 @@ pub use asset::{Asset, AssetQuery};
 pub use health::{Health, Stats};
 pub use ledger::{Gap, GapCause};
 pub use options::Options;
-pub use segment::{SegmentSummary, inspect};
+pub use segment::{SegmentSummary, inspect, inspect_unchecked};
 pub use selection::Selection;
 pub use state::{ItemState, Snapshot};
 pub use writer::Writer;

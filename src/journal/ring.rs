@@ -417,9 +417,12 @@ mod tests {
     }
 
     proptest! {
+        // Each case looks at every sequence.
+        #![proptest_config(ProptestConfig::with_cases(48))]
+
         #[test]
         fn the_state_at_any_sequence_is_what_a_naive_fold_gives(
-            history in testing::history(1..200),
+            history in testing::history(1..120),
             capacity in 1_usize..64,
         ) {
             let ring = filled(capacity, &history);
@@ -435,10 +438,10 @@ mod tests {
 
         #[test]
         fn reading_gives_what_a_filter_over_the_history_gives(
-            history in testing::history(1..200),
+            history in testing::history(1..120),
             capacity in 1_usize..64,
-            from in 0_u64..210,
-            until in proptest::option::of(0_u64..210),
+            from in 0_u64..130,
+            until in proptest::option::of(0_u64..130),
             limit in 0_usize..50,
             items in proptest::option::of(proptest::collection::vec(0..CATALOG_SIZE as u32, 0..4)),
         ) {

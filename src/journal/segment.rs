@@ -339,3 +339,23 @@ pub fn inspect(bytes: &[u8]) -> Option<SegmentSummary> {
         }
     }
 }
+
+/// Reads payloads without their checksums, which random bytes never pass: for fuzzing. Each has its
+/// kind and its length (u16) in front.
+#[doc(hidden)]
+pub fn inspect_unchecked(bytes: &[u8]) {
+    let header = Header { instance_id: 1, first: 1, created: 0, reserved: 0, boot: [0; 16] };
+    let mut decoder = Decoder::new(header, View::Model(std::sync::Arc::default()));
+    let mut rest = Bytes::new(bytes);
+    let mut states = States::default();
+    let mut scratch = Vec::new();
+    while let (Some(kind), Some(length)) = (rest.byte(), rest.array().map(u16::from_le_bytes)) {
+        let Some(payload) = rest.take(length.into()) else { return };
+        let _ = match kind {
+            0 => decoder.dictionary(payload),
+            1 => decoder.states(payload, &[], &mut states),
+            _ => decoder.batch(payload, &mut scratch),
+        };
+        scratch.clear();
+    }
+}

@@ -148,7 +148,7 @@ fn asset(id: &str) -> Asset {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(32))]
 
     #[test]
     fn a_restart_brings_everything_back(
@@ -512,4 +512,22 @@ fn a_reader_is_told_of_what_is_new() {
     append(&mut writer, &numbers(0..10));
     assert!(changes.has_changed().unwrap());
     assert_eq!(*changes.borrow_and_update(), 11);
+}
+
+#[test]
+fn the_fuzz_corpus_is_read_without_panic_and_its_sound_segment_wholly() {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus/journal_segment");
+    let mut seen = 0;
+    for entry in fs::read_dir(&corpus).unwrap() {
+        let path = entry.unwrap().path();
+        let bytes = fs::read(&path).unwrap();
+        let summary = inspect(&bytes);
+        inspect_unchecked(&bytes);
+        if path.ends_with("sound") {
+            let expected = SegmentSummary { first: 1, states: 0, observations: 60, sound: true };
+            assert_eq!(summary, Some(expected));
+        }
+        seen += 1;
+    }
+    assert!(seen >= 3);
 }
