@@ -3,6 +3,8 @@
 //! The time of one element is that of one observation. Batches are copied within the measured time
 //! (`clone only` says what that costs), because appending takes them.
 
+#![expect(clippy::print_stdout, reason = "a benchmark reports what it found")]
+
 use std::hint::black_box;
 use std::path::Path;
 use std::sync::Arc;

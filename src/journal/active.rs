@@ -162,7 +162,7 @@ impl Active {
         disk.begun(SegmentFile { first, path: path.clone(), bytes, created: header.created });
         disk.written(&file, self.reserved);
         disk.retain(Timestamp::now());
-        Ok(Segment { file, path, encoder, first, bytes, full: self.segment_bytes.max(12 * bytes) })
+        Ok(Segment { file, path, encoder, first, bytes, full: self.segment_bytes.max(6 * bytes) })
     }
 
     /// Says that nothing follows.

@@ -201,7 +201,7 @@ impl Journal {
     /// As [`snapshot`](Self::snapshot), with the items outside `selection` left `Unknown`: cheaper
     /// for a narrow path.
     pub fn snapshot_of(&self, at: Option<u64>, selection: &Selection) -> Result<Snapshot, OutOfRange> {
-        let (states, bounds, count) = self.shared.ring.states(at)?;
+        let (states, bounds, count) = self.shared.ring.states(at, selection)?;
         Ok(Snapshot { bounds, items: states.to_vec(count, selection) })
     }
 

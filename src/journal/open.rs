@@ -61,12 +61,12 @@ pub(super) fn open(
 pub(super) struct System {
     /// The run of the operating system.
     pub(super) boot: [u8; 16],
-    /// A segment is full when it has so many bytes, or twelve times its checkpoint: small enough
+    /// A segment is full when it has so many bytes, or six times its checkpoint: small enough
     /// that recovery reads little, large enough that checkpoints are a small part.
     pub(super) segment_bytes: u64,
 }
 
-const SEGMENT_BYTES: u64 = 4 << 20;
+const SEGMENT_BYTES: u64 = 1 << 20;
 
 fn capacity(options: &Options) -> (u32, usize) {
     let size = options.buffer_size.max(1);

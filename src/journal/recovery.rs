@@ -71,7 +71,9 @@ pub(super) fn recover(folder: &Path, known: &Known<'_>) -> Result<Option<Recover
         states: States::default(),
         lost_from: None,
         reserved: 0,
+        too_old: 0,
         gaps: Vec::new(),
+        passing: false,
         gone: None,
         observations: 0,
         scratch: Vec::new(),
@@ -100,7 +102,11 @@ struct Recovery<'k> {
     /// Where the first segments were unreadable: the sequence they begin at.
     lost_from: Option<u64>,
     reserved: u64,
+    /// How many observations come before those that the ring has room for.
+    too_old: u64,
     gaps: Vec<Gap>,
+    /// Whether observations are taken that are too old for the ring.
+    passing: bool,
     /// First and last observation of items that are gone, and how many there are.
     gone: Option<(u64, u64, u64)>,
     observations: u64,
@@ -140,18 +146,24 @@ impl Recovery<'_> {
         Ok(Recovered { instance_id, ring, segments, gaps: self.gaps, observations: self.observations })
     }
 
-    /// The first segment that the ring needs.
-    fn start(&self, segments: &[SegmentFile]) -> Result<usize, Failure> {
-        let Some(newest) = segments.last() else { return Ok(0) };
-        let mut end = newest.first;
-        let mut records = open(newest)?;
-        while let Ok(record) = records.next() {
-            if record.kind == Kind::Batch {
-                end += segment::batch_count(record.payload);
+    /// The first segment that the ring needs. Observations are counted, since sequences may have
+    /// holes.
+    fn start(&mut self, segments: &[SegmentFile]) -> Result<usize, Failure> {
+        let capacity = self.known.capacity as u64;
+        let mut count = 0;
+        for (place, segment) in segments.iter().enumerate().rev() {
+            let mut records = open(segment)?;
+            while let Ok(record) = records.next() {
+                if record.kind == Kind::Batch {
+                    count += segment::batch_count(record.payload);
+                }
+            }
+            if count >= capacity {
+                self.too_old = count - capacity;
+                return Ok(place);
             }
         }
-        let wanted = end.saturating_sub(self.known.capacity as u64);
-        Ok(segments.partition_point(|segment| segment.first <= wanted).saturating_sub(1))
+        Ok(0)
     }
 
     fn segment(&mut self, segment: &mut SegmentFile) -> Result<SegmentEnd, Failure> {
@@ -238,6 +250,11 @@ impl Recovery<'_> {
             }
         }
         if let Some(ring) = &mut self.ring
+            && std::mem::take(&mut self.passing)
+        {
+            ring.settle();
+        }
+        if let Some(ring) = &mut self.ring
             && cause == GapCause::PowerLoss
         {
             // Nothing is known of what was lost, so the states before it still hold.
@@ -258,13 +275,23 @@ impl Recovery<'_> {
         }
         self.scratch.clear();
         decoder.batch(payload, &mut self.scratch)?;
+        let count = self.scratch.len() as u64;
+        self.observations += count;
+        if self.too_old >= count && ring.bounds().first == next {
+            self.too_old -= count;
+            ring.pass(&self.scratch);
+            self.passing = true;
+            return Some(());
+        }
+        if std::mem::take(&mut self.passing) {
+            ring.settle();
+        }
         for (sequence, observation) in (next..).zip(self.scratch.drain(..)) {
             if observation.item == NO_ITEM {
                 let (from, _, count) = self.gone.unwrap_or((sequence, sequence, 0));
                 self.gone = Some((from, sequence, count + 1));
             }
             ring.push(observation);
-            self.observations += 1;
         }
         Some(())
     }
@@ -272,6 +299,9 @@ impl Recovery<'_> {
     /// Finds the next sequence: none that was given out before may come again.
     fn finish(&mut self, newest: &mut SegmentFile, end: &SegmentEnd) -> Result<(), Failure> {
         let Some(ring) = &mut self.ring else { return Ok(()) };
+        if std::mem::take(&mut self.passing) {
+            ring.settle();
+        }
         let found = ring.bounds().next;
         let (mut next, mut cause) = (found, GapCause::PowerLoss);
         let mut clean = false;

@@ -32,6 +32,11 @@ impl Chunk {
     fn end(&self) -> u64 {
         self.first + self.observations.len() as u64
     }
+
+    /// The observations before `until`, and the sequence of the first.
+    fn before(&self, until: u64) -> (u64, &[Observation]) {
+        (self.first, &self.observations[..place(until, self.first).min(self.observations.len())])
+    }
 }
 
 /// The ring and the states at its ends.
@@ -99,6 +104,19 @@ impl Ring {
         }
     }
 
+    /// Takes observations that are too old to be in a ring that is still empty into its states; then
+    /// [`settle`](Self::settle).
+    pub(super) fn pass(&mut self, observations: &[Observation]) {
+        self.base.roll(std::iter::once((self.next, observations)), &self.conditions, &Selection::All);
+        self.next += observations.len() as u64;
+        self.head.first = self.next;
+    }
+
+    /// Ends a series of [`pass`](Self::pass).
+    pub(super) fn settle(&mut self) {
+        self.latest = self.base.clone();
+    }
+
     /// Appends one observation and lets the oldest go where there is no room.
     pub(super) fn push(&mut self, observation: Observation) {
         if observation.item != NO_ITEM {
@@ -135,7 +153,7 @@ impl Ring {
         while let Some(oldest) = self.chunks.front()
             && self.skip >= oldest.observations.len()
         {
-            self.base.roll(oldest, u64::MAX, &self.conditions);
+            self.base.roll(std::iter::once(oldest.before(u64::MAX)), &self.conditions, &Selection::All);
             self.skip -= oldest.observations.len();
             self.count -= oldest.observations.len();
             self.chunks.pop_front();
@@ -223,18 +241,6 @@ fn wanted(selection: &Selection, observation: &Observation) -> bool {
 /// The place of a sequence in a chunk that begins at `first`.
 fn place(sequence: u64, first: u64) -> usize {
     usize::try_from(sequence.saturating_sub(first)).unwrap_or(usize::MAX)
-}
-
-impl States {
-    /// Takes a chunk's observations before `until`.
-    fn roll(&mut self, chunk: &Chunk, until: u64, conditions: &[bool]) {
-        for (sequence, observation) in (chunk.first..until).zip(&chunk.observations) {
-            if observation.item != NO_ITEM {
-                let condition = conditions.get(observation.item.index()).copied().unwrap_or(false);
-                self.apply(sequence, observation, condition);
-            }
-        }
-    }
 }
 
 /// The lock around the ring.
@@ -343,8 +349,13 @@ impl SharedRing {
         Ok((found, next))
     }
 
-    /// The states after `at`, or now, where the ring stood, and which items are conditions.
-    pub(super) fn states(&self, at: Option<u64>) -> Result<(States, Bounds, usize), OutOfRange> {
+    /// The states of selected items (others may be older) after `at`, or now; where the ring stood;
+    /// and how many items there are.
+    pub(super) fn states(
+        &self,
+        at: Option<u64>,
+        selection: &Selection,
+    ) -> Result<(States, Bounds, usize), OutOfRange> {
         let (mut states, chunks, head, bounds, conditions) = {
             let ring = self.0.read();
             let bounds = ring.bounds();
@@ -363,9 +374,8 @@ impl SharedRing {
             (ring.base.clone(), chunks, head, bounds, ring.conditions.clone())
         };
         let until = at.map_or(bounds.next, |at| at + 1);
-        for chunk in chunks.iter().map(|chunk| &**chunk).chain(&head) {
-            states.roll(chunk, until, &conditions);
-        }
+        let chunks = chunks.iter().map(|chunk| &**chunk).chain(&head);
+        states.roll(chunks.map(|chunk| chunk.before(until)), &conditions, selection);
         Ok((states, bounds, conditions.len()))
     }
 }
@@ -428,12 +438,12 @@ mod tests {
             let ring = filled(capacity, &history);
             let bounds = ring.bounds();
             for at in bounds.first..bounds.next {
-                let (states, ..) = ring.states(Some(at)).unwrap();
+                let (states, ..) = ring.states(Some(at), &Selection::All).unwrap();
                 let states = states.to_vec(CATALOG_SIZE, &Selection::All);
                 prop_assert_eq!(&states[..CATALOG_SIZE], naive_states(&history, at));
             }
-            prop_assert!(ring.states(Some(bounds.next)).is_err());
-            prop_assert!(ring.states(Some(bounds.first - 1)).is_err());
+            prop_assert!(ring.states(Some(bounds.next), &Selection::All).is_err());
+            prop_assert!(ring.states(Some(bounds.first - 1), &Selection::All).is_err());
         }
 
         #[test]

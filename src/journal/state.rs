@@ -5,6 +5,7 @@ use std::sync::Arc;
 use guideway_contract::{ItemIndex, Observation, Value};
 
 use super::fold;
+use super::ring::NO_ITEM;
 use super::{Bounds, Recorded, Selection};
 
 /// What is known of one data item.
@@ -25,7 +26,8 @@ pub enum ItemState {
 pub struct Snapshot {
     /// Where the ring stood.
     pub bounds: Bounds,
-    /// By [`ItemIndex`]; as long as the device model has items, or longer.
+    /// By [`ItemIndex`]. Of all items it is as long as the device model has items, or longer; of a
+    /// selection it ends with the last selected one that has a state, or later.
     pub items: Vec<ItemState>,
 }
 
@@ -62,6 +64,43 @@ impl States {
         }
     }
 
+    /// Takes stretches of observations, each with the sequence of its first one, in order. What a
+    /// later observation replaces is not looked at twice, so this goes from back to front; only
+    /// conditions and data sets are then folded in order.
+    pub(super) fn roll<'o, I>(&mut self, stretches: I, conditions: &[bool], selection: &Selection)
+    where
+        I: DoubleEndedIterator<Item = (u64, &'o [Observation])>,
+    {
+        let mut done = vec![0_u64; conditions.len().div_ceil(64)];
+        let mut folds = Vec::new();
+        for (first, observations) in stretches.rev() {
+            for (place, observation) in observations.iter().enumerate().rev() {
+                let sequence = first + place as u64;
+                let item = observation.item;
+                let (word, bit) = (item.index() / 64, 1 << (item.index() % 64));
+                if done.get(word).is_some_and(|word| word & bit != 0) || item == NO_ITEM {
+                    continue;
+                }
+                if !selection.contains(item) {
+                    continue;
+                }
+                let condition = conditions.get(item.index()).copied().unwrap_or(false);
+                if condition || matches!(observation.value.plain(), Value::Condition(_) | Value::DataSet(_)) {
+                    folds.push((sequence, observation, condition));
+                    continue;
+                }
+                if word >= done.len() {
+                    done.resize(word + 1, 0);
+                }
+                done[word] |= bit;
+                self.set(item, ItemState::Latest((sequence, observation.clone())));
+            }
+        }
+        for (sequence, observation, condition) in folds.into_iter().rev() {
+            self.apply(sequence, observation, condition);
+        }
+    }
+
     /// Puts a state in place.
     pub(super) fn set(&mut self, item: ItemIndex, state: ItemState) {
         *self.slot(item) = state;
@@ -80,18 +119,22 @@ impl States {
         (0..).map(ItemIndex).zip(self.blocks.iter().flat_map(|block| block.iter()))
     }
 
-    /// The states of selected items, `Unknown` elsewhere, for `count` items at least.
+    /// The states of selected items, `Unknown` elsewhere; up to the last selected one, or for `count`
+    /// items when all are.
     pub(super) fn to_vec(&self, count: usize, selection: &Selection) -> Vec<ItemState> {
-        let mut items = Vec::with_capacity(count.max(self.blocks.len() * BLOCK));
-        items.extend(
-            self.iter().map(
-                |(item, state)| {
-                    if selection.contains(item) { state.clone() } else { ItemState::Unknown }
-                },
-            ),
-        );
-        if items.len() < count {
-            items.resize(count, ItemState::Unknown);
+        let Selection::Items(words) = selection else {
+            let mut items = Vec::with_capacity(count.max(self.blocks.len() * BLOCK));
+            items.extend(self.iter().map(|(_, state)| state.clone()));
+            items.resize(count.max(items.len()), ItemState::Unknown);
+            return items;
+        };
+        let highest = words.iter().enumerate().rev().find(|(_, word)| **word != 0);
+        let end = highest.map_or(0, |(place, word)| place * 64 + word.ilog2() as usize + 1);
+        let mut items = vec![ItemState::Unknown; end.min(self.blocks.len() * BLOCK)];
+        for ((item, state), place) in self.iter().zip(&mut items) {
+            if selection.contains(item) {
+                place.clone_from(state);
+            }
         }
         items
     }
