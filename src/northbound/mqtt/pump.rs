@@ -157,7 +157,11 @@ impl Pump {
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut writer_gone = false;
         let ended = loop {
-            changes.borrow_and_update();
+            // Whatever woke this loop, a change is not taken notice of without being read: the watch
+            // would not tell of it again.
+            if *changes.borrow_and_update() > course.read {
+                course.caught_up = false;
+            }
             self.fill(&session, &mut course).await;
             if course.over {
                 break tokio::time::timeout(Duration::from_secs(1), session.over()).await.unwrap_or_else(
