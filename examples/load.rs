@@ -94,7 +94,11 @@ impl Gateway {
             assert!(begun.elapsed() < Duration::from_secs(10), "the gateway does not answer");
             std::thread::yield_now();
         }
-        (Self { child, address, folder }, begun.elapsed())
+        let elapsed = begun.elapsed();
+        while try_get(address, "/health").is_none() {
+            pause(Duration::from_millis(1));
+        }
+        (Self { child, address, folder }, elapsed)
     }
 
     /// User and system CPU time so far.
@@ -133,6 +137,13 @@ fn binary() -> PathBuf {
     let path = here.parent().and_then(Path::parent).unwrap().join("guideway");
     assert!(path.exists(), "build it first: cargo build --release");
     path
+}
+
+/// Asking without a pause would use up the ports of loopback.
+fn pause(time: Duration) {
+    // A receiver that nobody sends to is a timer.
+    let (_keep, timer) = std::sync::mpsc::channel::<()>();
+    let _ = timer.recv_timeout(time);
 }
 
 fn try_get(address: SocketAddr, target: &str) -> Option<String> {
@@ -198,7 +209,7 @@ fn ingest(values: usize, durable: bool) {
     let wanted = before + (CHUNK * CHUNKS) as u64;
     while gateway.next_sequence() < wanted {
         assert!(begun.elapsed() < Duration::from_secs(120), "{} of {wanted}", gateway.next_sequence());
-        std::thread::yield_now();
+        pause(Duration::from_millis(2));
     }
     let (wall, cpu) = (begun.elapsed(), gateway.cpu() - cpu);
     let observations = (CHUNK * CHUNKS) as f64;
@@ -225,7 +236,7 @@ fn filled() -> (Gateway, TcpStream) {
     let (gateway, _) = Gateway::start(port, true);
     let stream = feeder.join().unwrap();
     while gateway.next_sequence() < 200_000 {
-        std::thread::yield_now();
+        pause(Duration::from_millis(2));
     }
     println!("full buffer: {:.1} MiB resident", gateway.resident_mib());
     (gateway, stream)
@@ -261,7 +272,6 @@ fn streams() {
         let mut stream = listener.accept().unwrap().0;
         let begun = Instant::now();
         let mut sent = 0_u64;
-        let timer = std::sync::mpsc::channel::<()>();
         while !stopped.load(Ordering::Relaxed) {
             let due = (begun.elapsed().as_secs_f64() * 1_000.0) as u64;
             let mut text = String::new();
@@ -270,7 +280,7 @@ fn streams() {
                 writeln!(text, "|i{}|{}.5", sent % ITEMS as u64, sent).unwrap();
             }
             stream.write_all(text.as_bytes()).unwrap();
-            let _ = timer.1.recv_timeout(Duration::from_millis(10));
+            pause(Duration::from_millis(10));
         }
     });
     let (gateway, _) = Gateway::start(port, true);
@@ -289,10 +299,9 @@ fn streams() {
             })
             .unwrap();
     }
-    let timer = std::sync::mpsc::channel::<()>();
-    let _ = timer.1.recv_timeout(Duration::from_secs(2));
+    pause(Duration::from_secs(2));
     let (cpu, begun, before) = (gateway.cpu(), Instant::now(), bytes.load(Ordering::Relaxed));
-    let _ = timer.1.recv_timeout(Duration::from_secs(10));
+    pause(Duration::from_secs(10));
     let (cpu, wall) = (gateway.cpu() - cpu, begun.elapsed());
     println!(
         "{CLIENTS} streaming clients, 1,000 observations/s, interval 100 ms: {:.1} % of a core, {:.1} MB/s sent; \
