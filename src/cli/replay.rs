@@ -102,8 +102,10 @@ fn tell(file: &Path, progress: &Progress, told: &mut u64) {
     }
     *told = lines;
     let percent = progress.bytes() * 100 / progress.total().max(1);
-    let round =
-        if progress.rounds() > 0 { format!(", round {}", progress.rounds() + 1) } else { String::new() };
-    let end = if progress.is_done() { "; that is all" } else { "" };
+    let (round, end) = match (progress.is_done(), progress.rounds()) {
+        (true, _) => (String::new(), "; that is all"),
+        (false, 0) => (String::new(), ""),
+        (false, rounds) => (format!(", round {}", rounds + 1), ""),
+    };
     say(&format!("{}  {lines} lines sent, {percent} %{round}{end}", file.display()));
 }
