@@ -95,6 +95,32 @@ fn every_example_of_the_documentation_is_right() {
     }
 }
 
+#[test]
+fn every_example_of_the_other_pages_is_right() {
+    let page = |name: &str| fs::read_to_string(root().join(name)).unwrap().replace("$MQTT_PASSWORD", "$PATH");
+    let (readme, shdr, mqtt) = (page("README.md"), page("docs/shdr.md"), page("docs/mqtt.md"));
+    let mqtt = blocks(&mqtt, "toml");
+    let template = mqtt.iter().find(|block| block.starts_with("layout")).unwrap();
+    let examples = [
+        blocks(&readme, "toml").join("\n"),
+        blocks(&shdr, "toml").join("\n"),
+        mqtt[0].to_owned(),
+        format!("[[mqtt]]\nname = \"a\"\nurl = \"mqtt://broker\"\n{template}"),
+    ];
+    for mut text in examples {
+        let folder = folder();
+        only_the_mill(&folder);
+        if !text.contains("[[adapter.shdr]]") {
+            text.push_str("\n[[adapter.shdr]]\nhost = \"mill\"\n");
+        }
+        let authority = rcgen::generate_simple_self_signed(["plant".to_owned()]).unwrap().cert.pem();
+        fs::create_dir(folder.path().join("certificates")).unwrap();
+        fs::write(folder.path().join("certificates/plant-ca.pem"), authority).unwrap();
+        let report = check(&folder, "guideway.toml", &text);
+        assert!(report.findings.is_empty(), "{text}\n{}", report.render(false));
+    }
+}
+
 /// Most examples have one machine.
 fn only_the_mill(folder: &tempfile::TempDir) {
     let path = folder.path().join("Devices.xml");
