@@ -16,6 +16,10 @@ pub(super) async fn until_stopped(agent: Agent) -> anyhow::Result<()> {
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
+        () = last_beat(agent.heartbeat()) => {
+            // Without it nothing is recorded any more; a fresh start can do better than going on.
+            tracing::error!("the ingest thread is gone; stopping");
+        }
     }
     notify(&[NotifyState::Stopping]);
     watchdog.abort();
@@ -24,6 +28,11 @@ pub(super) async fn until_stopped(agent: Agent) -> anyhow::Result<()> {
         _ = terminate.recv() => anyhow::bail!("stopped at once by a second signal"),
         _ = interrupt.recv() => anyhow::bail!("stopped at once by a second signal"),
     }
+}
+
+/// Waits for the end of the ingest thread, which outlives everything unless it panics.
+async fn last_beat(mut heartbeat: tokio::sync::watch::Receiver<u64>) {
+    while heartbeat.changed().await.is_ok() {}
 }
 
 /// Tells systemd that the gateway is alive, as long as the ingest thread is.
