@@ -63,6 +63,18 @@ fn after_a_stop_the_sequence_goes_on_and_values_are_back_before_the_source_is() 
 }
 
 #[test]
+fn two_signals_at_once_are_one_wish_to_stop() {
+    let folder = tempfile::tempdir().unwrap();
+    let port = free_port();
+    let configuration = configure(folder.path(), port, free_port(), free_port());
+    let gateway = Gateway::start(&configuration, folder.path(), port);
+    let signalled = Command::new("kill").arg("-INT").arg(gateway.pid().to_string()).status().unwrap();
+    assert!(signalled.success());
+    let (status, _) = gateway.terminate();
+    assert!(status.success(), "{status}");
+}
+
+#[test]
 fn a_second_process_on_one_journal_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let port = free_port();

@@ -3,19 +3,22 @@
 use std::time::Duration;
 
 use sd_notify::NotifyState;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::agent::Agent;
 
-/// Runs until SIGTERM or SIGINT, then stops the gateway. A second signal ends it at once.
+/// A signal that comes so soon after the first is the same wish: supervisors signal a process and
+/// then its group.
+const SAME_WISH: Duration = Duration::from_secs(1);
+
+/// Runs until SIGTERM or SIGINT, then stops the gateway. A second signal, later, ends it at once.
 pub(super) async fn until_stopped(agent: Agent) -> anyhow::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
+    // Before anybody is told that it runs: from then on it may be asked to stop.
+    let mut first = Stop::listen()?;
     notify(&[NotifyState::Ready, NotifyState::Status("running")]);
     let watchdog = tokio::spawn(feed_watchdog(agent.heartbeat()));
     tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+        () = first.asked() => {}
         () = last_beat(agent.heartbeat()) => {
             // Without it nothing is recorded any more; a fresh start can do better than going on.
             tracing::error!("the ingest thread is gone; stopping");
@@ -23,10 +26,33 @@ pub(super) async fn until_stopped(agent: Agent) -> anyhow::Result<()> {
     }
     notify(&[NotifyState::Stopping]);
     watchdog.abort();
+    let second = async {
+        tokio::time::sleep(SAME_WISH).await;
+        Stop::listen()?.asked().await;
+        std::io::Result::Ok(())
+    };
     tokio::select! {
         stopped = agent.stop() => stopped.map_err(Into::into),
-        _ = terminate.recv() => anyhow::bail!("stopped at once by a second signal"),
-        _ = interrupt.recv() => anyhow::bail!("stopped at once by a second signal"),
+        _ = second => anyhow::bail!("stopped at once by a second signal"),
+    }
+}
+
+/// SIGTERM and SIGINT, as far as they come from now on.
+struct Stop {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Stop {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn asked(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
     }
 }
 
