@@ -57,7 +57,7 @@ pub(super) struct Rates {
 }
 
 impl Ingest {
-    /// Runs until every adapter is gone; gives the journal's writer back, flushed.
+    /// Runs until nobody can send any more; gives the journal's writer back, flushed.
     pub(super) async fn run(mut self, mut signals: mpsc::Receiver<Envelope>) -> std::io::Result<Writer> {
         let mut waiting = Vec::with_capacity(SIGNALS_AT_ONCE);
         let mut rates_due = Instant::now() + RATES_EVERY;

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use guideway_contract::{Health, ItemIndex, Outlet, Timestamp, Value, supervise};
+use guideway_contract::{Envelope, Health, ItemIndex, Outlet, Timestamp, Value, supervise};
 use smol_str::SmolStr;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
@@ -91,6 +91,8 @@ pub struct Agent {
     stop_adapters: CancellationToken,
     stop_faces: CancellationToken,
     adapters: Vec<(String, JoinHandle<()>)>,
+    /// Keeps the ingest thread going while there is no adapter.
+    signals: mpsc::Sender<Envelope>,
     ingest: oneshot::Receiver<std::io::Result<Writer>>,
     faces: Vec<(String, JoinHandle<()>)>,
     shutdown_timeout: Duration,
@@ -150,7 +152,6 @@ impl Agent {
             let outlet = Outlet::new(id, &outlet_name, points, signals.clone(), requests, health, cancel);
             ready_to_run.push((outlet_name, adapter, outlet, backoff));
         }
-        drop(signals);
 
         let (heartbeat, beats) = watch::channel(0);
         let mut ingest = ingest::Ingest {
@@ -244,6 +245,7 @@ impl Agent {
             stop_adapters,
             stop_faces,
             adapters,
+            signals,
             ingest,
             faces,
             shutdown_timeout: configuration.gateway.shutdown_timeout,
@@ -276,7 +278,8 @@ impl Agent {
         // 1. Adapters: nothing more comes in.
         self.stop_adapters.cancel();
         finish(self.adapters, begun + step).await;
-        // 2. The pipeline drains, 3. the journal is flushed. Both end when no adapter is left.
+        // 2. The pipeline drains, 3. the journal is flushed. Both end when nobody can send any more.
+        drop(self.signals);
         let flushed = match tokio::time::timeout_at(begun + step * 2, self.ingest).await {
             Ok(Ok(result)) => result,
             Ok(Err(_)) => Err(std::io::Error::other("the ingest thread ended without a word")),
@@ -425,7 +428,7 @@ fn dressing(options: &mtconnect::Options) -> Dressing {
 
 fn start_ingest(
     ingest: ingest::Ingest,
-    signals: mpsc::Receiver<guideway_contract::Envelope>,
+    signals: mpsc::Receiver<Envelope>,
 ) -> Result<oneshot::Receiver<std::io::Result<Writer>>, StartError> {
     let runtime = tokio::runtime::Handle::current();
     let (done, ended) = oneshot::channel();
