@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use guideway_contract::{
-    AdapterId, AssetChange, AssetEvent, Cell, DataSet, Entry, Envelope, Fault, Health, ItemIndex,
-    Observation, PointTable, Signal, Timestamp, Value,
+    AdapterId, AssetChange, AssetEvent, Cell, ConnectionState, DataSet, Entry, Envelope, Fault, Health,
+    ItemIndex, Observation, PointTable, Signal, Timestamp, Value,
 };
 use smol_str::SmolStr;
 use tokio::sync::{mpsc, watch};
@@ -110,7 +110,7 @@ impl Ingest {
                 if let Some(item) = items.adapter_uri {
                     self.own(item, now, Value::text(&self.feeds[index].uri));
                 }
-                self.connection_status(index, now);
+                self.connection_status(index, ConnectionState::Closed, now);
             }
         }
         self.append();
@@ -122,11 +122,11 @@ impl Ingest {
             Signal::Readings(batch) => self.pipeline.readings(adapter, batch, &mut self.out),
             Signal::Connected { at } => {
                 self.pipeline.connected(adapter, at, &mut self.out);
-                self.connection_status(index, at);
+                self.connection_status(index, ConnectionState::Established, at);
             }
             Signal::Disconnected { at } => {
                 self.pipeline.disconnected(adapter, at, &mut self.out);
-                self.connection_status(index, at);
+                self.connection_status(index, ConnectionState::Closed, at);
             }
             Signal::Asset(change) => {
                 // Events about an asset come after the asset itself is readable.
@@ -146,8 +146,8 @@ impl Ingest {
         self.model.load().agent().and_then(|items| items.adapters.get(feed)).map(which)
     }
 
-    fn connection_status(&mut self, feed: usize, time: Timestamp) {
-        let state = self.feeds[feed].health.state();
+    /// Goes by the signals, in their order: the health may be a session ahead by now.
+    fn connection_status(&mut self, feed: usize, state: ConnectionState, time: Timestamp) {
         if let Some(item) = self.agent_item(feed, |items| items.connection_status) {
             self.own(item, time, Value::text(state.as_str()));
         }
