@@ -22,6 +22,7 @@ use smol_str::SmolStr;
 
 pub use header::Header;
 pub use problem::{Problem, ProblemKind};
+pub use text::json_escaped;
 
 use crate::device_model::{DataItem, DeviceIndex, DeviceModel, Element, Namespace};
 use crate::journal::{Asset, Recorded};

@@ -79,8 +79,14 @@ pub(super) fn attribute(out: &mut Vec<u8>, name: &str, value: &str) {
 
 /// Writes a JSON string with its quotes.
 pub(super) fn json_string(out: &mut Vec<u8>, text: &str) {
-    const HEX: &[u8; 16] = b"0123456789abcdef";
     out.push(b'"');
+    json_escaped(out, text);
+    out.push(b'"');
+}
+
+/// Writes a JSON string's content, without the quotes. Escapes what RFC 8259, 7 asks for.
+pub fn json_escaped(out: &mut Vec<u8>, text: &str) {
+    const HEX: &[u8; 16] = b"0123456789abcdef";
     let bytes = text.as_bytes();
     let mut done = 0;
     for (at, byte) in bytes.iter().enumerate() {
@@ -90,10 +96,13 @@ pub(super) fn json_string(out: &mut Vec<u8>, text: &str) {
             b'\n' => b'n',
             b'\r' => b'r',
             b'\t' => b't',
-            0x00..=0x1F => 0,
+            0x08 => b'b',
+            0x0c => b'f',
+            0..0x20 => 0,
             _ => continue,
         };
         out.extend_from_slice(&bytes[done..at]);
+        done = at + 1;
         if short == 0 {
             out.extend_from_slice(b"\\u00");
             out.push(HEX[usize::from(byte >> 4)]);
@@ -101,10 +110,8 @@ pub(super) fn json_string(out: &mut Vec<u8>, text: &str) {
         } else {
             out.extend_from_slice(&[b'\\', short]);
         }
-        done = at + 1;
     }
     out.extend_from_slice(&bytes[done..]);
-    out.push(b'"');
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Values as JSON, the same in every layout that is not MTConnect's own.
 
+pub(super) use crate::documents::json_escaped as escaped;
 use guideway_contract::{Cell, Condition, Entry, Level, Qualifier, Quality, Timestamp, Value};
 
 /// Writes a string with its quotes. Escapes what RFC 8259, 7 asks for.
@@ -7,36 +8,6 @@ pub(super) fn string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
     escaped(out, text);
     out.push(b'"');
-}
-
-/// Writes a string's content, without the quotes.
-pub(super) fn escaped(out: &mut Vec<u8>, text: &str) {
-    let bytes = text.as_bytes();
-    let mut done = 0;
-    for (at, byte) in bytes.iter().enumerate() {
-        let short = match byte {
-            b'"' => b'"',
-            b'\\' => b'\\',
-            b'\n' => b'n',
-            b'\r' => b'r',
-            b'\t' => b't',
-            0x08 => b'b',
-            0x0c => b'f',
-            0..0x20 => 0,
-            _ => continue,
-        };
-        out.extend_from_slice(&bytes[done..at]);
-        done = at + 1;
-        if short == 0 {
-            const HEX: &[u8; 16] = b"0123456789abcdef";
-            out.extend_from_slice(b"\\u00");
-            out.push(HEX[usize::from(byte >> 4)]);
-            out.push(HEX[usize::from(byte & 15)]);
-        } else {
-            out.extend_from_slice(&[b'\\', short]);
-        }
-    }
-    out.extend_from_slice(&bytes[done..]);
 }
 
 /// Writes `"key":`, behind a comma unless it is the first of its object.
@@ -79,6 +50,18 @@ pub(super) fn number(out: &mut Vec<u8>, number: f64) {
         integer(out, number as i64);
     } else {
         out.extend_from_slice(zmij::Buffer::new().format_finite(number).as_bytes());
+    }
+}
+
+/// Writes a value of a data item. Where the item is `numeric`, a text is a number as its source wrote
+/// it, and a number in JSON too.
+pub(super) fn item_value(out: &mut Vec<u8>, it: &Value, numeric: bool) {
+    match it.plain() {
+        Value::Text(text) if numeric => match text.parse::<f64>() {
+            Ok(parsed) if parsed.is_finite() => number(out, parsed),
+            _ => string(out, text),
+        },
+        _ => value(out, it),
     }
 }
 
@@ -281,5 +264,17 @@ mod tests {
             prop_assert!(serde_json::from_str::<f64>(text).is_ok());
             prop_assert_eq!(text.parse::<f64>(), Ok(number));
         }
+    }
+
+    #[test]
+    fn a_number_that_stayed_text_is_a_number_in_json() {
+        let written = |text: &str, numeric| {
+            let mut out = Vec::new();
+            item_value(&mut out, &Value::text(text), numeric);
+            String::from_utf8(out).expect("UTF-8")
+        };
+        assert_eq!(written("5.000000", true), "5");
+        assert_eq!(written("-0.5", true), "-0.5");
+        assert_eq!(written("5.000000", false), "\"5.000000\"");
     }
 }

@@ -15,6 +15,8 @@ use crate::northbound::mqtt::{TemplateLayout, json, topic};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::northbound::mqtt) struct Template {
     parts: Vec<Part>,
+    /// Whether the item that it was made for has numbers for values.
+    numeric: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -137,7 +139,7 @@ impl Template {
         if !plain.is_empty() {
             parts.push(Part::Text(plain));
         }
-        Ok(Self { parts })
+        Ok(Self { parts, numeric: false })
     }
 
     /// Takes a topic apart; its own text has to be allowed in a topic.
@@ -210,7 +212,7 @@ impl Template {
                 _ => parts.push(Part::Text(text)),
             }
         }
-        Self { parts }
+        Self { parts, numeric: facts.item.is_numeric() }
     }
 
     fn write(&self, origin: Origin, observation: &Observation, escape: Escape, out: &mut Vec<u8>) {
@@ -232,7 +234,7 @@ impl Template {
                 }
                 Placeholder::ValueJson => {
                     let from = out.len();
-                    json::value(out, &observation.value);
+                    json::item_value(out, &observation.value, self.numeric);
                     // In a JSON payload it stands as a value of its own.
                     if escape == Escape::Topic {
                         escape.apply(out, from);

@@ -15,6 +15,7 @@ pub(super) struct Uns {
 
 struct Prepared {
     topic: String,
+    numeric: bool,
     /// The object's end, with all that is the same for each observation of the item.
     tail: Vec<u8>,
 }
@@ -42,7 +43,7 @@ impl Uns {
         json::text_member(&mut tail, "device_uuid", &model.device(item.device).uuid);
         tail.push(b'}');
         tail.shrink_to_fit();
-        Prepared { topic: name, tail }
+        Prepared { topic: name, numeric: item.is_numeric(), tail }
     }
 }
 
@@ -68,7 +69,7 @@ impl Single for Uns {
         let Some(item) = self.items.get(observation.item.index()) else { return };
         topic.push_str(&item.topic);
         payload.extend_from_slice(b"{\"value\":");
-        json::value(payload, &observation.value);
+        json::item_value(payload, &observation.value, item.numeric);
         payload.extend_from_slice(b",\"timestamp\":");
         json::time(payload, observation.time());
         payload.extend_from_slice(b",\"timestamp_ms\":");
