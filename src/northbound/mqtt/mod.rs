@@ -7,6 +7,7 @@
 
 mod address;
 mod check;
+mod course;
 mod destination;
 mod health;
 mod json;

@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use guideway_contract::{Backoff, Timestamp};
-use smol_str::SmolStr;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::course::{Course, Errand, Sent};
 use super::health::Health;
 use super::layout::{self, CONTENT_TYPE, Origin, Publisher, Sheaf, Single};
 use super::session::{Ack, Delivery, Ended, Message, Properties, PublishError, Session, Will};
@@ -19,7 +19,7 @@ use super::suspicion::Suspicion;
 use super::window::Window;
 use super::{Context, Layout, Options};
 use crate::device_model::{DeviceIndex, DeviceModel};
-use crate::journal::{AssetQuery, Gap, GapCause, Recorded, Snapshot, Stretch};
+use crate::journal::{AssetQuery, Gap, GapCause, Recorded, Stretch};
 
 /// Observations that are read at a time: large enough that reading from disk costs little for each,
 /// small enough to be held in memory beside the window.
@@ -37,26 +37,6 @@ pub(super) enum End {
     Stopped,
     /// The connection was lost; `progress` when anything was acknowledged on it.
     Lost { cause: String, progress: bool },
-}
-
-/// What is to be published beside the observations.
-#[derive(Clone, Debug)]
-enum Errand {
-    Online,
-    Probe(DeviceIndex),
-    Asset(SmolStr),
-    Current(DeviceIndex, Arc<Snapshot>),
-}
-
-/// What is on its way.
-enum Sent {
-    /// Observations from `first` to `last`. The cursor goes to `next` when all before and this are
-    /// acknowledged; `None` when more messages of the same stretch follow.
-    Observations { first: u64, last: u64, count: usize, next: Option<u64> },
-    /// Nothing; the cursor goes to `next` when all before is acknowledged.
-    Nothing { next: u64 },
-    /// An errand.
-    Errand(Errand),
 }
 
 /// What the broker may be choking on.
@@ -82,37 +62,6 @@ pub(super) struct Pump {
     /// One past the highest sequence that was ever published.
     highest: u64,
     refusals: Backoff,
-}
-
-/// What is known on one connection only.
-struct Course {
-    window: Window<Sent>,
-    errands: VecDeque<Errand>,
-    /// Errands that the broker refused; tried again at the next tick.
-    deferred: Vec<Errand>,
-    stretch: std::vec::IntoIter<Recorded>,
-    sheaves: VecDeque<(Sheaf, Option<u64>)>,
-    /// Everything before is acknowledged.
-    cursor: u64,
-    /// What is read next.
-    read: u64,
-    caught_up: bool,
-    /// Not before this is more read.
-    read_again: Instant,
-    /// The broker refused what is at the cursor; everything from there on goes again.
-    refused: bool,
-    /// When to begin again after a refusal.
-    resume: Option<Instant>,
-    /// Up to here observations are sent one by one, to find the one that is refused.
-    one_by_one: u64,
-    last_progress: Instant,
-    progress: bool,
-    /// The broker refused something: it can say no without closing the connection.
-    can_refuse: bool,
-    over: bool,
-    qos: u8,
-    retain: bool,
-    most_payload: usize,
 }
 
 impl Pump {
@@ -660,55 +609,6 @@ impl Pump {
         };
         if tokio::time::timeout_at(deadline, goodbye).await.is_err() {
             tracing::warn!(destination = self.name(), "the broker did not take the good-bye in time");
-        }
-    }
-}
-
-impl Course {
-    fn push(&mut self, sent: Sent, ack: Ack) {
-        if self.window.is_empty() {
-            self.last_progress = Instant::now();
-        }
-        self.window.push(sent, ack);
-    }
-
-    fn send_nothing(&mut self, next: u64) {
-        self.push(Sent::Nothing { next }, Ack::known(Delivery::Acknowledged));
-    }
-
-    fn move_cursor(&mut self, next: Option<u64>) {
-        if let (Some(next), false) = (next, self.refused) {
-            self.cursor = next;
-        }
-    }
-
-    /// The fate of the oldest message is unknown: the connection is over, and this is what it
-    /// stopped at.
-    fn keep_oldest(&mut self, sent: Sent) {
-        self.over = true;
-        self.window.put_back(sent, Ack::new(std::future::pending()));
-    }
-
-    /// When something is to be done although nothing happens.
-    fn wake(&self) -> Option<Instant> {
-        if self.refused {
-            return if self.window.is_empty() { self.resume } else { None };
-        }
-        let idle = self.sheaves.is_empty() && self.stretch.len() == 0;
-        (idle && !self.caught_up && self.window.has_room()).then_some(self.read_again)
-    }
-
-    /// After a refusal, when all others are settled, everything from the cursor on goes again.
-    fn resume_if_due(&mut self) {
-        let due = self.resume.is_some_and(|at| at <= Instant::now());
-        if self.refused && due && self.window.is_empty() {
-            self.refused = false;
-            self.resume = None;
-            self.read = self.cursor;
-            self.stretch = Vec::new().into_iter();
-            self.sheaves.clear();
-            self.caught_up = false;
-            self.read_again = Instant::now();
         }
     }
 }
