@@ -21,7 +21,7 @@ use crate::config::{Configuration, DeviceDetails, Gateway};
 use crate::device_model::{AgentAdapter, AgentInfo, DeviceModel, ModelError, SchemaVersion, SharedModel};
 use crate::documents::Dressing;
 use crate::journal::{ItemState, Journal, OpenError, Writer};
-use crate::northbound::{mqtt, mtconnect};
+use crate::northbound::{mqtt, mtconnect, opcua};
 use crate::pipeline::{AdapterRules, Pipeline};
 use crate::telemetry::{AdapterView, View, server};
 
@@ -74,6 +74,9 @@ pub enum StartError {
     /// A destination's settings cannot be used.
     #[error(transparent)]
     Destination(#[from] mqtt::StartError),
+    /// The OPC UA server cannot start.
+    #[error(transparent)]
+    OpcUa(#[from] opcua::StartError),
     /// The system gave no thread.
     #[error("cannot start a thread: {0}")]
     Thread(std::io::Error),
@@ -87,6 +90,7 @@ fn list(findings: &[ModelError]) -> String {
 pub struct Agent {
     view: View,
     http_address: Option<std::net::SocketAddr>,
+    opcua_address: Option<std::net::SocketAddr>,
     heartbeat: watch::Receiver<u64>,
     stop_adapters: CancellationToken,
     stop_faces: CancellationToken,
@@ -193,6 +197,7 @@ impl Agent {
             adapters: views.into(),
             destinations: watches.into(),
             http: Arc::default(),
+            opcua: Arc::default(),
             pipeline: pipeline_counters,
             journal: journal.clone(),
             model: shared.clone(),
@@ -202,7 +207,7 @@ impl Agent {
         if configuration.mtconnect.enabled {
             let own = configuration.telemetry.listen.is_none();
             let context = mtconnect::Context {
-                model: shared,
+                model: shared.clone(),
                 journal: journal.clone(),
                 dressing,
                 sender: sender(&configuration.mtconnect, &gateway),
@@ -214,6 +219,19 @@ impl Agent {
             // Set once, here: an error would mean a second face.
             let _ = view.http.set(face.stats());
             faces.push(("MTConnect".to_owned(), serve(face, stop_faces.child_token())));
+        }
+        let mut opcua_address = None;
+        if let Some(options) = configuration.opcua.filter(|options| options.enabled) {
+            let context = opcua::Context {
+                gateway: gateway.as_ref().into(),
+                model: shared.clone(),
+                journal: journal.clone(),
+                data_dir: surroundings.data_dir.clone().unwrap_or_else(|| configuration.gateway.data_dir()),
+            };
+            let face = opcua::Face::start(&options, context).await?;
+            opcua_address = Some(face.local_addr());
+            let _ = view.opcua.set(face.stats());
+            faces.push(("OPC UA".to_owned(), tokio::spawn(face.serve(stop_faces.child_token()))));
         }
         if let Some(address) = configuration.telemetry.listen {
             let listener = server::bind(address).await.map_err(StartError::Telemetry)?;
@@ -234,6 +252,7 @@ impl Agent {
             instance = journal.instance_id(),
             next_sequence = journal.bounds().next,
             http = http_address.map(tracing::field::display),
+            opcua = opcua_address.map(tracing::field::display),
             adapters = view.adapters.len(),
             destinations = view.destinations.len(),
             "running"
@@ -241,6 +260,7 @@ impl Agent {
         Ok(Self {
             view,
             http_address,
+            opcua_address,
             heartbeat: beats,
             stop_adapters,
             stop_faces,
@@ -260,6 +280,11 @@ impl Agent {
     /// Where the HTTP face listens.
     pub fn http_address(&self) -> Option<std::net::SocketAddr> {
         self.http_address
+    }
+
+    /// Where the OPC UA server listens.
+    pub fn opcua_address(&self) -> Option<std::net::SocketAddr> {
+        self.opcua_address
     }
 
     /// Moves at least every ten seconds while the ingest thread is alive.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::northbound::{mqtt, mtconnect};
+use crate::northbound::{mqtt, mtconnect, opcua};
 use crate::pipeline::AdapterRules;
 use crate::{device_model, journal};
 
@@ -33,6 +33,8 @@ pub struct Configuration {
     pub journal: journal::Options,
     /// `[mtconnect]`
     pub mtconnect: mtconnect::Options,
+    /// `[opcua]`; without it there is no OPC UA server.
+    pub opcua: Option<opcua::Options>,
     /// `[[mqtt]]`
     pub mqtt: Vec<mqtt::Options>,
     /// `[log]`

@@ -16,12 +16,13 @@ use super::finding::Findings;
 use super::places::Places;
 use super::source::Source;
 use super::{MOST_TABLES, expand, explain, fields, suggest};
+use crate::northbound::opcua;
 
 /// Findings in one section after which the rest of it is left unread.
 const MOST_FINDINGS: usize = 200;
 
-const SECTIONS: [&str; 9] =
-    ["gateway", "model", "device", "adapter", "journal", "mtconnect", "mqtt", "log", "telemetry"];
+const SECTIONS: [&str; 10] =
+    ["gateway", "model", "device", "adapter", "journal", "mtconnect", "opcua", "mqtt", "log", "telemetry"];
 const PROTOCOLS: [&str; 1] = ["shdr"];
 
 /// What the file says, with all that is wrong in it put into `findings`; what is wrong is left out.
@@ -63,6 +64,11 @@ impl Reader<'_> {
                 "log" => self.table(name, value, &mut configuration.log),
                 "telemetry" => self.table(name, value, &mut configuration.telemetry),
                 "device" => self.tables("device", value, &mut configuration.devices, Self::plain),
+                "opcua" => {
+                    let mut options = opcua::Options::default();
+                    self.table(name, value, &mut options);
+                    configuration.opcua = Some(options);
+                }
                 "mqtt" => self.tables("mqtt", value, &mut configuration.mqtt, Self::plain),
                 "adapter" => self.adapters(value, &mut configuration),
                 _ => self.unknown("section", name, key.span(), &SECTIONS),

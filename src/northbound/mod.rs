@@ -2,3 +2,4 @@
 
 pub mod mqtt;
 pub mod mtconnect;
+pub mod opcua;

@@ -11,7 +11,7 @@ use guideway_contract::Health;
 
 use crate::device_model::SharedModel;
 use crate::journal::Journal;
-use crate::northbound::{mqtt, mtconnect};
+use crate::northbound::{mqtt, mtconnect, opcua};
 use crate::pipeline;
 
 /// One adapter as health and metrics see it.
@@ -40,6 +40,8 @@ pub struct View {
     pub destinations: Arc<[mqtt::Watch]>,
     /// The HTTP face's counters, once it listens.
     pub http: Arc<OnceLock<Arc<mtconnect::Stats>>>,
+    /// The OPC UA face's counters, once it listens.
+    pub opcua: Arc<OnceLock<Arc<opcua::Stats>>>,
     /// The pipeline's counters.
     pub pipeline: Arc<pipeline::Counters>,
     /// The journal.

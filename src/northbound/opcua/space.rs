@@ -1,0 +1,189 @@
+//! The one node manager: the standard's own nodes, the companion types, and the machines.
+
+use std::sync::{Arc, OnceLock};
+
+use arc_swap::ArcSwap;
+use async_trait::async_trait;
+use opcua_core::sync::RwLock;
+use opcua_server::CreateMonitoredItem;
+use opcua_server::address_space::AddressSpace;
+use opcua_server::diagnostics::NamespaceMetadata;
+use opcua_server::node_manager::memory::InMemoryNodeManagerImpl;
+use opcua_server::node_manager::{
+    HistoryNode, MethodCall, MonitoredItemRef, ParsedReadValueId, RequestContext, ServerContext, WriteNode,
+};
+use opcua_types::{DataValue, ReadRawModifiedDetails, StatusCode, TimestampsToReturn};
+
+use super::binding::Bindings;
+use super::core::Core;
+use super::events::Announcer;
+use super::nodeset::{MTCONNECT, Types};
+use super::{Context, history};
+
+/// What the parts of the face have in common.
+pub(super) struct Shared {
+    pub(super) context: Context,
+    pub(super) announcer: Arc<Announcer>,
+    /// Where observations go; swapped when the model changes.
+    pub(super) bindings: ArcSwap<Bindings>,
+    /// Set when the address space is made.
+    pub(super) types: OnceLock<Types>,
+    /// The index of the machines' namespace; set when the address space is made.
+    pub(super) machines: OnceLock<u16>,
+    /// Most values in one answer to a history request.
+    pub(super) history_values: usize,
+}
+
+impl Shared {
+    /// The machines' namespace: the same after every restart, another one for every gateway.
+    pub(super) fn machines_uri(&self) -> String {
+        format!("urn:guideway:{}:machines", self.context.gateway)
+    }
+}
+
+/// The node manager's own half; the library keeps the nodes.
+pub(super) struct Space {
+    shared: Arc<Shared>,
+    core: Core,
+    namespaces: Vec<NamespaceMetadata>,
+}
+
+impl Space {
+    /// Fills the address space with everything but the machines, which come with the first run of the
+    /// feed, before the server listens.
+    pub(super) fn build(shared: Arc<Shared>, context: &ServerContext, address_space: &mut AddressSpace) -> Self {
+        let machines_uri = shared.machines_uri();
+        let (mtconnect, machines) = {
+            let mut types = context.type_tree.write();
+            let map = types.namespaces_mut();
+            // Index 1 is the server's own by convention (part 3, 8.2.2).
+            map.add_namespace(context.info.application_uri.as_ref());
+            (map.add_namespace(MTCONNECT), map.add_namespace(&machines_uri))
+        };
+        address_space.add_namespace("http://opcfoundation.org/UA/", 0);
+        address_space.add_namespace(MTCONNECT, mtconnect);
+        address_space.add_namespace(&machines_uri, machines);
+        let types = Types::load(address_space, mtconnect);
+        address_space.load_into_type_tree(&mut context.type_tree.write());
+        // Set once: there is one address space.
+        let _ = shared.types.set(types);
+        let _ = shared.machines.set(machines);
+        let namespace = |uri: &str, index| NamespaceMetadata {
+            namespace_uri: uri.to_owned(),
+            namespace_index: index,
+            is_namespace_subset: Some(false),
+            ..NamespaceMetadata::default()
+        };
+        let namespaces = vec![
+            namespace("http://opcfoundation.org/UA/", 0),
+            namespace(MTCONNECT, mtconnect),
+            namespace(&machines_uri, machines),
+        ];
+        Self { core: Core::new(context), shared, namespaces }
+    }
+}
+
+#[async_trait]
+impl InMemoryNodeManagerImpl for Space {
+    async fn init(&self, _address_space: &mut AddressSpace, _context: ServerContext) {}
+
+    fn name(&self) -> &'static str {
+        "guideway"
+    }
+
+    fn namespaces(&self) -> Vec<NamespaceMetadata> {
+        self.namespaces.clone()
+    }
+
+    fn owns_server_events(&self) -> bool {
+        true
+    }
+
+    async fn read_values(
+        &self,
+        context: &RequestContext,
+        address_space: &RwLock<AddressSpace>,
+        nodes: &[&ParsedReadValueId],
+        max_age: f64,
+        timestamps_to_return: TimestampsToReturn,
+    ) -> Vec<DataValue> {
+        let address_space = address_space.read();
+        let read = |node: &&ParsedReadValueId| {
+            let live = self.core.read(context, node);
+            live.unwrap_or_else(|| address_space.read(context, node, max_age, timestamps_to_return))
+        };
+        nodes.iter().map(read).collect()
+    }
+
+    async fn create_value_monitored_items(
+        &self,
+        context: &RequestContext,
+        address_space: &RwLock<AddressSpace>,
+        items: &mut [&mut &mut CreateMonitoredItem],
+    ) {
+        let wanted: Vec<_> = items.iter().map(|item| item.item_to_monitor()).collect();
+        let values = self.read_values(context, address_space, &wanted, 0.0, TimestampsToReturn::Both).await;
+        for (value, item) in values.into_iter().zip(items.iter_mut()) {
+            if value.status() == StatusCode::BadUserAccessDenied {
+                item.set_status(StatusCode::BadUserAccessDenied);
+                continue;
+            }
+            if value.status() != StatusCode::BadAttributeIdInvalid {
+                item.set_initial_value(value);
+            }
+            item.set_status(StatusCode::Good);
+            self.core.monitor(context, item);
+        }
+    }
+
+    async fn create_event_monitored_items(
+        &self,
+        context: &RequestContext,
+        _address_space: &RwLock<AddressSpace>,
+        items: &mut [&mut &mut CreateMonitoredItem],
+    ) {
+        self.shared.announcer.monitor(context, items);
+    }
+
+    async fn delete_monitored_items(&self, _context: &RequestContext, items: &[&MonitoredItemRef]) {
+        self.core.forget(items);
+        self.shared.announcer.forget(items);
+    }
+
+    async fn history_read_raw_modified(
+        &self,
+        _context: &RequestContext,
+        details: &ReadRawModifiedDetails,
+        nodes: &mut [&mut &mut HistoryNode],
+        timestamps_to_return: TimestampsToReturn,
+    ) -> Result<(), StatusCode> {
+        history::read_raw(&self.shared, details, nodes, timestamps_to_return).await
+    }
+
+    async fn write(
+        &self,
+        _context: &RequestContext,
+        _address_space: &RwLock<AddressSpace>,
+        nodes_to_write: &mut [&mut WriteNode],
+    ) -> Result<(), StatusCode> {
+        // Machines are written to by commands only.
+        for node in nodes_to_write {
+            node.set_status(StatusCode::BadNotWritable);
+        }
+        Ok(())
+    }
+
+    async fn call(
+        &self,
+        context: &RequestContext,
+        _address_space: &RwLock<AddressSpace>,
+        methods_to_call: &mut [&mut &mut MethodCall],
+    ) -> Result<(), StatusCode> {
+        for call in methods_to_call {
+            let answer = self.core.call(context, call);
+            let answer = answer.or_else(|| self.shared.announcer.call(context, call));
+            call.set_status(answer.unwrap_or(StatusCode::BadMethodInvalid));
+        }
+        Ok(())
+    }
+}
