@@ -1,7 +1,9 @@
 //! What the server says of itself: the live values and methods of namespace 0.
 
 use opcua_server::CreateMonitoredItem;
-use opcua_server::node_manager::{MethodCall, MonitoredItemRef, ParsedReadValueId, RequestContext, ServerContext};
+use opcua_server::node_manager::{
+    MethodCall, MonitoredItemRef, ParsedReadValueId, RequestContext, ServerContext,
+};
 use opcua_types::{DataValue, StatusCode};
 
 /// Serves ServerStatus, NamespaceArray, ServerArray, limits and capabilities.

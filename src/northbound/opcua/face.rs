@@ -2,12 +2,27 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
+use arc_swap::ArcSwap;
+use opcua_server::address_space::AddressSpace;
+use opcua_server::diagnostics::DiagnosticsNodeManagerBuilder;
+use opcua_server::node_manager::ServerContext;
+use opcua_server::node_manager::memory::{InMemoryNodeManager, InMemoryNodeManagerBuilder};
+use opcua_server::{Server, ServerBuilder, ServerHandle};
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use super::events::Announcer;
+use super::feed::Feed;
+use super::security::{Access, settings};
+use super::space::{Shared, Space};
 use super::{Context, Options};
+
+/// How long the server may take to say goodbye to its clients.
+const FAREWELL: Duration = Duration::from_millis(500);
 
 /// Why the server did not start.
 #[derive(Debug, thiserror::Error)]
@@ -50,12 +65,38 @@ pub struct Stats {
 pub struct Face {
     address: SocketAddr,
     stats: Arc<Stats>,
+    listener: TcpListener,
+    server: Server,
+    handle: ServerHandle,
+    feed: Feed,
 }
 
 impl Face {
     /// Makes key and certificate where there are none, fills the address space, and listens.
-    pub async fn start(_options: &Options, _context: Context) -> Result<Self, StartError> {
-        Err(StartError::Server("not there yet".into()))
+    ///
+    /// Clients may connect as soon as this returns; they are answered from the first poll of
+    /// [`serve`](Self::serve) on, by a server whose address space is complete.
+    pub async fn start(options: &Options, context: Context) -> Result<Self, StartError> {
+        let wanted = SocketAddr::new(options.address, options.port);
+        let bind = |source| StartError::Bind { address: wanted, source };
+        let listener = TcpListener::bind(wanted).await.map_err(bind)?;
+        let address = listener.local_addr().map_err(bind)?;
+
+        let shared = Arc::new(Shared {
+            context,
+            announcer: Arc::new(Announcer::default()),
+            bindings: ArcSwap::default(),
+            types: OnceLock::new(),
+            machines: OnceLock::new(),
+            history_values: options.limits.history_values,
+        });
+        let (server, handle) = build(options, address.port(), &shared)?;
+        let nodes = handle
+            .node_managers()
+            .get_of_type::<InMemoryNodeManager<Space>>()
+            .ok_or_else(|| StartError::Server("the node manager is not there".into()))?;
+        let feed = Feed::begin(shared, nodes.address_space().clone(), handle.subscriptions().clone());
+        Ok(Self { address, stats: Arc::default(), listener, server, handle, feed })
     }
 
     /// Where it listens.
@@ -70,6 +111,37 @@ impl Face {
 
     /// Serves until `cancel`.
     pub async fn serve(self, cancel: CancellationToken) {
-        cancel.cancelled().await;
+        let Self { listener, server, handle, feed, .. } = self;
+        let mut server = tokio::spawn(server.run_with(listener));
+        let mut feed = std::pin::pin!(feed.run(cancel.clone()));
+        tokio::select! {
+            () = &mut feed => {}
+            ended = &mut server => {
+                tracing::error!(?ended, "the OPC UA server ended by itself");
+                return feed.await;
+            }
+        }
+        handle.cancel();
+        if tokio::time::timeout(FAREWELL, &mut server).await.is_err() {
+            server.abort();
+        }
     }
+}
+
+/// The server with its node managers and everything in them but the machines.
+fn build(options: &Options, port: u16, shared: &Arc<Shared>) -> Result<(Server, ServerHandle), StartError> {
+    let config = settings::config(options, &shared.context, port);
+    let space = shared.clone();
+    ServerBuilder::from_config(config)
+        .without_node_managers()
+        .with_node_manager(InMemoryNodeManagerBuilder::new(
+            move |context: ServerContext, address_space: &mut AddressSpace| {
+                Space::build(space, &context, address_space)
+            },
+        ))
+        .with_node_manager(DiagnosticsNodeManagerBuilder)
+        .with_authenticator(Arc::new(Access::of(options)))
+        .build_info(settings::build_info())
+        .build()
+        .map_err(StartError::Server)
 }

@@ -50,11 +50,7 @@ impl Default for Options {
             port: 4840,
             hostnames: Vec::new(),
             pki_dir: None,
-            policies: vec![
-                Policy::Basic256Sha256,
-                Policy::Aes128Sha256RsaOaep,
-                Policy::Aes256Sha256RsaPss,
-            ],
+            policies: vec![Policy::Basic256Sha256, Policy::Aes128Sha256RsaOaep, Policy::Aes256Sha256RsaPss],
             modes: vec![Mode::Sign, Mode::SignAndEncrypt],
             allow_none: false,
             anonymous: false,

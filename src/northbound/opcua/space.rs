@@ -51,7 +51,11 @@ pub(super) struct Space {
 impl Space {
     /// Fills the address space with everything but the machines, which come with the first run of the
     /// feed, before the server listens.
-    pub(super) fn build(shared: Arc<Shared>, context: &ServerContext, address_space: &mut AddressSpace) -> Self {
+    pub(super) fn build(
+        shared: Arc<Shared>,
+        context: &ServerContext,
+        address_space: &mut AddressSpace,
+    ) -> Self {
         let machines_uri = shared.machines_uri();
         let (mtconnect, machines) = {
             let mut types = context.type_tree.write();

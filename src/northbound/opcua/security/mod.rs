@@ -1,1 +1,6 @@
 //! Who may connect and who may do what.
+
+mod access;
+pub(super) mod settings;
+
+pub(super) use access::Access;
