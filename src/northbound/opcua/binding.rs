@@ -46,7 +46,10 @@ pub(super) enum Shape {
     /// A ThreeSpaceSampleDataType.
     ThreeSpace,
     /// A Double, one update for each value of a series.
-    TimeSeries,
+    TimeSeries {
+        /// The data item's own `sampleRate` in Hz, which holds for a series that gives none.
+        rate: Option<f64>,
+    },
     /// A data set, in the documented representation.
     DataSet,
     /// A table, in the documented representation.

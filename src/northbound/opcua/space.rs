@@ -18,7 +18,7 @@ use super::binding::Bindings;
 use super::core::Core;
 use super::events::Announcer;
 use super::nodeset::{MTCONNECT, Types};
-use super::{Context, history};
+use super::{Context, Stats, history};
 
 /// What the parts of the face have in common.
 pub(super) struct Shared {
@@ -32,9 +32,29 @@ pub(super) struct Shared {
     pub(super) machines: OnceLock<u16>,
     /// Most values in one answer to a history request.
     pub(super) history_values: usize,
+    /// What the face counts.
+    pub(super) stats: Arc<Stats>,
 }
 
 impl Shared {
+    /// For a server that is about to be built.
+    pub(super) fn new(
+        context: Context,
+        announcer: Arc<Announcer>,
+        history_values: usize,
+        stats: Arc<Stats>,
+    ) -> Self {
+        Self {
+            context,
+            announcer,
+            bindings: ArcSwap::default(),
+            types: OnceLock::new(),
+            machines: OnceLock::new(),
+            history_values,
+            stats,
+        }
+    }
+
     /// The machines' namespace: the same after every restart, another one for every gateway.
     pub(super) fn machines_uri(&self) -> String {
         format!("urn:guideway:{}:machines", self.context.gateway)
