@@ -13,6 +13,8 @@ pub(super) struct Binding {
     pub(super) node: NodeId,
     /// The device's object, which announces the events.
     pub(super) device: NodeId,
+    /// Objects that announce its events: the component it belongs to and those above it, the device last.
+    pub(super) notifiers: Arc<[NodeId]>,
     /// The text of the node's BrowseName: the SourceName of its events.
     pub(super) source_name: SmolStr,
     /// The `id` of the data item.
@@ -38,7 +40,8 @@ pub(super) enum Shape {
     Text,
     /// A UInt32 into the class type's EnumStrings, and the word itself in `as_text`.
     Vocabulary {
-        /// EnumStrings, in the order of the companion specification.
+        /// EnumStrings, in the order of the companion specification; words that only newer versions of
+        /// MTConnect know come after them.
         words: Arc<[SmolStr]>,
         /// The `ValueAsText` property.
         as_text: NodeId,
