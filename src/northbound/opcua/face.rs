@@ -3,10 +3,9 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use opcua_server::address_space::AddressSpace;
 use opcua_server::diagnostics::DiagnosticsNodeManagerBuilder;
 use opcua_server::node_manager::ServerContext;
@@ -82,21 +81,17 @@ impl Face {
         let listener = TcpListener::bind(wanted).await.map_err(bind)?;
         let address = listener.local_addr().map_err(bind)?;
 
-        let shared = Arc::new(Shared {
-            context,
-            announcer: Arc::new(Announcer::default()),
-            bindings: ArcSwap::default(),
-            types: OnceLock::new(),
-            machines: OnceLock::new(),
-            history_values: options.limits.history_values,
-        });
+        let stats = Arc::<Stats>::default();
+        let announcer = Arc::new(Announcer::default());
+        let shared = Shared::new(context, announcer, options.limits.history_values, stats.clone());
+        let shared = Arc::new(shared);
         let (server, handle) = build(options, address.port(), &shared)?;
         let nodes = handle
             .node_managers()
             .get_of_type::<InMemoryNodeManager<Space>>()
             .ok_or_else(|| StartError::Server("the node manager is not there".into()))?;
         let feed = Feed::begin(shared, nodes.address_space().clone(), handle.subscriptions().clone());
-        Ok(Self { address, stats: Arc::default(), listener, server, handle, feed })
+        Ok(Self { address, stats, listener, server, handle, feed })
     }
 
     /// Where it listens.
