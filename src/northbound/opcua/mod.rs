@@ -13,7 +13,7 @@ mod feed;
 mod history;
 mod instances;
 mod machine_tool;
-mod nodeset;
+pub mod nodeset;
 mod options;
 pub mod security;
 mod space;
