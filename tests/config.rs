@@ -95,10 +95,18 @@ fn every_example_of_the_documentation_is_right() {
     }
 }
 
+/// The hash of some password, with its dollar signs doubled as a configuration wants it.
+const HASH: &str = concat!(
+    "$$argon2id$$v=19$$m=19456,t=2,p=1$$c29tZXNhbHRzb21lc2FsdA",
+    "$$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+);
+
 #[test]
 fn every_example_of_the_other_pages_is_right() {
     let page = |name: &str| fs::read_to_string(root().join(name)).unwrap().replace("$MQTT_PASSWORD", "$PATH");
     let (readme, shdr, mqtt) = (page("README.md"), page("docs/shdr.md"), page("docs/mqtt.md"));
+    let opcua = page("docs/opcua.md").replace("$ANNA_HASH", HASH);
+    let opcua = blocks(&opcua, "toml");
     let mqtt = blocks(&mqtt, "toml");
     let template = mqtt.iter().find(|block| block.starts_with("layout")).unwrap();
     let examples = [
@@ -107,7 +115,7 @@ fn every_example_of_the_other_pages_is_right() {
         mqtt[0].to_owned(),
         format!("[[mqtt]]\nname = \"a\"\nurl = \"mqtt://broker\"\n{template}"),
     ];
-    for mut text in examples {
+    for mut text in examples.into_iter().chain(opcua.iter().map(|block| block.to_string())) {
         let folder = folder();
         only_the_mill(&folder);
         if !text.contains("[[adapter.shdr]]") {
@@ -115,6 +123,7 @@ fn every_example_of_the_other_pages_is_right() {
         }
         let authority = rcgen::generate_simple_self_signed(["plant".to_owned()]).unwrap().cert.pem();
         fs::create_dir(folder.path().join("certificates")).unwrap();
+        fs::create_dir(folder.path().join("nodesets")).unwrap();
         fs::write(folder.path().join("certificates/plant-ca.pem"), authority).unwrap();
         let report = check(&folder, "guideway.toml", &text);
         assert!(report.findings.is_empty(), "{text}\n{}", report.render(false));
@@ -163,6 +172,7 @@ fn needed(section: &str, key: &str) -> String {
         "[[device]]" => &[("name", "\"Mill\"")],
         "[[adapter.shdr]]" => &[("host", "\"mill\"")],
         "[[mqtt]]" => &[("name", "\"shop\""), ("url", "\"mqtt://broker\"")],
+        "[[opcua.users]]" => &[("name", "\"anna\"")],
         _ => &[],
     };
     let lines = needed.iter().filter(|(needed, _)| *needed != key);

@@ -152,13 +152,33 @@ fn a_wrong_configuration_ends_with_78_and_every_finding() {
     }
 }
 
+/// An OPC UA server answers a Hello with an Acknowledge (part 6, 7.1.2).
+fn hello(address: std::net::SocketAddr) {
+    use std::io::{Read as _, Write as _};
+    let url = format!("opc.tcp://{address}");
+    let mut message = b"HELF".to_vec();
+    let length = u32::try_from(32 + url.len()).unwrap();
+    // Protocol version, buffer sizes, largest message, most chunks.
+    for number in [length, 0, 65_536, 65_536, 0, 0, u32::try_from(url.len()).unwrap()] {
+        message.extend(number.to_le_bytes());
+    }
+    message.extend(url.as_bytes());
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    stream.write_all(&message).unwrap();
+    let mut answer = [0; 4];
+    stream.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b"ACKF");
+}
+
 #[test]
 fn the_demo_shows_machines_that_run_on_every_face() {
     let folder = tempfile::tempdir().unwrap();
-    let (port, broker) = (free_port(), free_port());
+    let (port, broker, opcua) = (free_port(), free_port(), free_port());
     let said = std::fs::File::create(folder.path().join("said")).unwrap();
     let mut child = Command::new(env!("CARGO_BIN_EXE_guideway"))
         .args(["demo", "--port", &port.to_string(), "--broker-port", &broker.to_string()])
+        .args(["--opcua-port", &opcua.to_string()])
         .current_dir(folder.path())
         .env_remove("STATE_DIRECTORY")
         .stdin(Stdio::null())
@@ -183,6 +203,8 @@ fn the_demo_shows_machines_that_run_on_every_face() {
     assert!(messages.status.success(), "messages arrive at the demo's own broker");
     let welcome = std::fs::read_to_string(folder.path().join("said")).unwrap();
     assert!(welcome.contains(&format!("http://127.0.0.1:{port}/current")), "{welcome}");
+    assert!(welcome.contains(&format!("opc.tcp://127.0.0.1:{opcua}")), "{welcome}");
+    hello(([127, 0, 0, 1], opcua).into());
     assert!(Command::new("kill").arg(child.id().to_string()).status().unwrap().success());
     assert!(child.wait().unwrap().success());
 }

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::{DataDir, Logging, say};
 use crate::agent::{Agent, Surroundings};
 use crate::config::{Adapter, AdapterOptions, Configuration, Gateway, Log, LogLevel};
-use crate::northbound::mqtt;
+use crate::northbound::{mqtt, opcua};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -22,9 +22,18 @@ pub(super) struct Arguments {
     #[arg(long, default_value_t = 5000)]
     port: u16,
 
-    /// Address of the MTConnect agent.
+    /// Address of the MTConnect agent and of the OPC UA server.
     #[arg(long, default_value = "127.0.0.1")]
     address: IpAddr,
+
+    /// Port of the OPC UA server; the next free one is taken when it is in use.
+    #[arg(long, default_value_t = 4840, value_name = "PORT")]
+    opcua_port: u16,
+
+    /// A folder with the node sets DI, IA, Machinery and MachineTool: shows the machines in those
+    /// terms too.
+    #[arg(long, value_name = "FOLDER")]
+    opcua_nodesets: Option<PathBuf>,
 
     /// A broker to publish to, e.g. mqtt://localhost:1883, instead of one of the demo's own.
     #[arg(long, value_name = "URL")]
@@ -70,6 +79,7 @@ async fn demo(arguments: Arguments) -> anyhow::Result<ExitCode> {
         adapters.iter().map(|(settings, _)| data_dir.join(format!("{}.xml", settings.common.name))).collect();
     configuration.mtconnect.address = arguments.address;
     configuration.mtconnect.port = arguments.port;
+    configuration.opcua = Some(opcua_options(&arguments)?);
     configuration.mqtt = vec![
         mqtt::Options { layout: mqtt::Layout::Entity, ..mqtt::Options::new("demo-entity", &broker) },
         mqtt::Options {
@@ -121,6 +131,43 @@ async fn start_machines(
     Ok(adapters)
 }
 
+/// Everything that a client may want to try is on: this is a try-out, of simulated machines, and
+/// nobody can change anything.
+fn opcua_options(arguments: &Arguments) -> anyhow::Result<opcua::Options> {
+    // The host's name may lead to an address on which nothing listens.
+    let hostnames = match arguments.address {
+        address if address.is_unspecified() => Vec::new(),
+        IpAddr::V4(address) if address.is_loopback() => vec![address.to_string(), "localhost".into()],
+        address if address.is_loopback() => vec!["localhost".into()],
+        address => vec![address.to_string()],
+    };
+    Ok(opcua::Options {
+        address: arguments.address,
+        port: free_port(arguments.address, arguments.opcua_port)?,
+        hostnames,
+        allow_none: true,
+        anonymous: true,
+        trust_all: true,
+        nodesets: arguments.opcua_nodesets.clone(),
+        ..opcua::Options::default()
+    })
+}
+
+/// The first port from `first` on, of 21, on which nobody listens.
+fn free_port(address: IpAddr, first: u16) -> anyhow::Result<u16> {
+    let mut last = None;
+    for port in first..=first.saturating_add(20) {
+        match std::net::TcpListener::bind((address, port)) {
+            Ok(_) => return Ok(port),
+            Err(error) => last = Some(error),
+        }
+    }
+    let cause = last.unwrap_or_else(|| std::io::ErrorKind::AddrInUse.into());
+    anyhow::bail!(
+        "the demo's OPC UA server found no free port from {first} on ({cause}); give another --opcua-port"
+    )
+}
+
 async fn start_broker(port: u16) -> anyhow::Result<mqtt::LoopbackBroker> {
     let mut last = None;
     for port in port..=port.saturating_add(20) {
@@ -136,6 +183,7 @@ async fn start_broker(port: u16) -> anyhow::Result<mqtt::LoopbackBroker> {
 fn welcome(arguments: &Arguments, agent: &Agent, machines: &[Machine], broker: &str, data_dir: &Path) {
     let http = agent.http_address().map_or_else(String::new, |address| format!("http://{address}"));
     let (host, port) = broker.trim_start_matches("mqtt://").rsplit_once(':').unwrap_or((broker, "1883"));
+    let opcua = agent.opcua_address().map_or_else(String::new, |address| format!("opc.tcp://{address}"));
     say("Guideway demo: simulated machines, live.\n");
     for (settings, address) in machines {
         say(&format!("  {:<12} shdr://{address}", settings.common.name));
@@ -147,11 +195,15 @@ fn welcome(arguments: &Arguments, agent: &Agent, machines: &[Machine], broker: &
   {http}/sample     what happened
   {http}/health     how the gateway is doing
 
+Connect an OPC UA client (UaExpert, asyncua, node-opcua, ...)
+  {opcua}      anonymous, without security or encrypted
+
 Try in another terminal
   curl '{http}/current?path=//Path//DataItem\\[@type=\"EXECUTION\"\\]'
   curl -N '{http}/sample?interval=500&heartbeat=5000&path=//Linear'
   mosquitto_sub -h {host} -p {port} -t 'demo/#' -v
   mosquitto_sub -h {host} -p {port} -t 'MTConnect/#' -v
+  guideway verify {http} {opcua}
 
 The journal is in {}. Kill this process (even with -9) and start it again:
 the sequence goes on, and nothing that was seen is missing. Ctrl-C ends.
@@ -159,7 +211,7 @@ the sequence goes on, and nothing that was seen is missing. Ctrl-C ends.
         data_dir.display()
     ));
     if !arguments.address.is_loopback() {
-        say("The agent listens beyond this computer, as --address says.\n");
+        say("The gateway listens beyond this computer, as --address says.\n");
     }
 }
 
