@@ -116,9 +116,14 @@ impl Active {
     ) -> io::Result<()> {
         let next = first + observations.len() as u64;
         let fits = |segment: &Segment| segment.bytes < segment.full && first - segment.first < 1 << 31;
-        let segment = match self.segment.take().filter(fits) {
-            Some(segment) => segment,
-            None => self.begin(disk, first, view, &states())?,
+        let segment = match self.segment.take() {
+            Some(segment) if fits(&segment) => segment,
+            full => {
+                if let Some(full) = full {
+                    self.seal(disk, full, first);
+                }
+                self.begin(disk, first, view, &states())?
+            }
         };
         let segment = self.segment.insert(segment);
         self.buffer.clear();
@@ -165,10 +170,21 @@ impl Active {
         Ok(Segment { file, path, encoder, first, bytes, full: self.segment_bytes.max(6 * bytes) })
     }
 
+    /// Puts its digest at the end of a full segment. Without it the segment is read more slowly, so
+    /// what the disk refuses here is no loss.
+    fn seal(&mut self, disk: &Disk, mut segment: Segment, next: u64) {
+        self.buffer.clear();
+        segment.encoder.digest(&mut self.buffer, next);
+        if segment.put(&self.buffer).is_ok() {
+            disk.grown(segment.bytes);
+        }
+    }
+
     /// Says that nothing follows.
     pub(super) fn close(&mut self, disk: &Disk, next: u64) -> io::Result<()> {
         let Some(mut segment) = self.segment.take() else { return Ok(()) };
         self.buffer.clear();
+        segment.encoder.digest(&mut self.buffer, next);
         segment.encoder.clean(&mut self.buffer, next);
         segment.put(&self.buffer)?;
         disk.grown(segment.bytes);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use guideway_contract::ItemIndex;
 
-use crate::device_model::{Category, DeviceModel, SharedModel};
+use crate::device_model::{Category, DataItem, DeviceModel, SharedModel};
 
 /// Where the journal learns about data items.
 #[derive(Clone)]
@@ -88,6 +88,24 @@ impl View {
             Self::Fixed(items) => {
                 items.get(item.index()).map(|item| (item.device_uuid.as_str(), item.id.as_str()))
             }
+        }
+    }
+
+    /// The indices that an item had before it went and came back. Rarely any.
+    pub(super) fn former(&self, item: ItemIndex) -> Vec<ItemIndex> {
+        match self {
+            Self::Model(model) => {
+                let Some((device_uuid, id)) = self.name(item) else { return Vec::new() };
+                let is_former = |other: &&DataItem| {
+                    other.retired
+                        && other.index != item
+                        && other.id == id
+                        && model.device(other.device).uuid == device_uuid
+                };
+                model.items().iter().filter(is_former).map(|other| other.index).collect()
+            }
+            #[cfg(test)]
+            Self::Fixed(_) => Vec::new(),
         }
     }
 

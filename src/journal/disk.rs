@@ -143,6 +143,14 @@ impl Disk {
         behind.checked_sub(1).and_then(|place| segments.get(place)).cloned()
     }
 
+    /// The segments that begin before a sequence, oldest first, without `created`; and the first sequence of the
+    /// newest one of all, which may grow.
+    pub(super) fn until(&self, sequence: u64) -> (Vec<SegmentFile>, Option<u64>) {
+        let segments = self.segments.lock();
+        let before = segments.iter().take_while(|segment| segment.first < sequence).cloned().collect();
+        (before, segments.back().map(|segment| segment.first))
+    }
+
     /// The segment after the one that begins at `first`.
     pub(super) fn after(&self, first: u64) -> Option<SegmentFile> {
         let segments = self.segments.lock();

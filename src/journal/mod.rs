@@ -13,10 +13,12 @@ mod bytes;
 mod catalog;
 mod catch_up;
 mod cursors;
+mod digest;
 mod disk;
 mod files;
 mod fold;
 mod health;
+mod history;
 mod keeper;
 mod ledger;
 mod observation_codec;
@@ -44,6 +46,7 @@ use tokio::sync::watch;
 
 pub use asset::{Asset, AssetQuery};
 pub use health::{Health, Stats};
+pub use history::{Continuation, HistoryGone, HistoryPage, HistoryQuery};
 pub use ledger::{Gap, GapCause};
 pub use options::Options;
 pub use segment::{SegmentSummary, inspect, inspect_unchecked};
@@ -56,6 +59,7 @@ use asset_store::AssetStore;
 use catalog::Catalog;
 use catch_up::CatchUp;
 use cursors::Cursors;
+use digest::Digests;
 use disk::Disk;
 use health::Counts;
 use ledger::Ledger;
@@ -102,6 +106,7 @@ struct Shared {
     /// `None` in memory only.
     disk: Option<Disk>,
     catch_up: CatchUp,
+    digests: Digests,
     counts: Counts,
     /// Where a journal is now that could not be read when this one was opened.
     set_aside: Option<PathBuf>,
@@ -251,6 +256,21 @@ impl Journal {
     /// Reads the disk: call it from a blocking task when `from` is below the ring.
     pub fn stretch(&self, name: &str, from: u64, limit: usize) -> Stretch {
         catch_up::stretch(&self.shared, name, from, limit)
+    }
+
+    /// A page of the history of one data item; the first, or the one behind `query.after`. Reads the
+    /// disk: call it from a blocking task.
+    ///
+    /// # Errors
+    /// When retention has removed some of what was to come after the page before.
+    pub fn history(&self, query: &HistoryQuery) -> Result<HistoryPage, HistoryGone> {
+        self.histories(std::slice::from_ref(query)).pop().unwrap_or(Err(HistoryGone))
+    }
+
+    /// As [`history`](Self::history) for several queries at once, which reads what they have in common
+    /// once. The pages are in the order of the queries, and share the memory that one may take.
+    pub fn histories(&self, queries: &[HistoryQuery]) -> Vec<Result<HistoryPage, HistoryGone>> {
+        history::histories(&self.shared, queries)
     }
 
     /// Enters a gap that a reader found itself, such as observations that its peer refuses for good.

@@ -3,7 +3,7 @@
 use guideway_contract::{ItemIndex, Observation, Quality, Timestamp, Validity};
 
 use super::bytes::{Bytes, put_varint, unzigzag, zigzag};
-use super::value_codec::{put_value, value};
+use super::value_codec::{self, put_value};
 
 // The first byte of an observation: the kind of its value and these.
 const KIND: u8 = 0x0f;
@@ -60,12 +60,48 @@ pub(super) fn put_observation(out: &mut Vec<u8>, before: &mut Before, local: u32
     out[place] = head | put_value(out, &observation.value);
 }
 
+/// An observation but for its value, which comes next.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Head {
+    pub(super) item: ItemIndex,
+    pub(super) time: Timestamp,
+    arrival: Timestamp,
+    quality: Quality,
+    validity: Validity,
+    kind: u8,
+}
+
+impl Head {
+    /// Reads the value.
+    pub(super) fn value(self, bytes: &mut Bytes<'_>) -> Option<Observation> {
+        let value = value_codec::value(self.kind, bytes)?;
+        let mut observation = Observation::new(self.item, self.time, self.arrival, value);
+        observation.quality = self.quality;
+        observation.validity = self.validity;
+        Some(observation)
+    }
+
+    /// Goes over the value.
+    pub(super) fn pass(self, bytes: &mut Bytes<'_>) -> Option<()> {
+        value_codec::pass(self.kind, bytes)
+    }
+}
+
 /// Reads an observation; `item` finds the item of a number in the dictionary.
 pub(super) fn observation(
     bytes: &mut Bytes<'_>,
     before: &mut Before,
     item: impl FnOnce(u64) -> Option<ItemIndex>,
 ) -> Option<Observation> {
+    head(bytes, before, item)?.value(bytes)
+}
+
+/// Reads an observation up to its value.
+pub(super) fn head(
+    bytes: &mut Bytes<'_>,
+    before: &mut Before,
+    item: impl FnOnce(u64) -> Option<ItemIndex>,
+) -> Option<Head> {
     let head = bytes.byte()?;
     let (mut quality, mut validity) = (Quality::Good, Validity::Valid);
     if head & MARKS != 0 {
@@ -90,12 +126,14 @@ pub(super) fn observation(
         before.arrival?
     };
     before.arrival = Some(arrival);
-    let value = value(head & KIND, bytes)?;
-    let time = Timestamp::from_nanos(before.time, before.digits);
-    let mut observation = Observation::new(item, time, Timestamp::from_nanos(arrival, 6), value);
-    observation.quality = quality;
-    observation.validity = validity;
-    Some(observation)
+    Some(Head {
+        item,
+        time: Timestamp::from_nanos(before.time, before.digits),
+        arrival: Timestamp::from_nanos(arrival, 6),
+        quality,
+        validity,
+        kind: head & KIND,
+    })
 }
 
 const fn quality_bits(quality: Quality) -> u8 {

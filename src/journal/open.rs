@@ -15,6 +15,7 @@ use super::asset_store::AssetStore;
 use super::catalog::Catalog;
 use super::catch_up::CatchUp;
 use super::cursors::Cursors;
+use super::digest::Digests;
 use super::disk::Disk;
 use super::health::Counts;
 use super::keeper::{self, CURSORS, LEDGER};
@@ -90,6 +91,7 @@ fn in_memory(options: &Options, catalog: Catalog) -> (Writer, Journal) {
         ledger: Mutex::default(),
         disk: None,
         catch_up: CatchUp::default(),
+        digests: Digests::default(),
         counts: Counts::default(),
         set_aside: None,
     });
@@ -172,6 +174,7 @@ pub(super) fn on_disk(
         ledger: Mutex::new(ledger),
         disk: Some(Disk::new(folder.clone(), options, segments)),
         catch_up: CatchUp::default(),
+        digests: Digests::default(),
         counts,
         set_aside: set_aside.or(assets_aside),
     });

@@ -30,11 +30,21 @@ pub(super) enum Kind {
     Clean,
     /// An asset.
     Asset,
+    /// What a segment says of its observations.
+    Digest,
 }
 
 impl Kind {
-    const ALL: [Self; 7] =
-        [Self::Dictionary, Self::States, Self::Ready, Self::Batch, Self::Reserve, Self::Clean, Self::Asset];
+    const ALL: [Self; 8] = [
+        Self::Dictionary,
+        Self::States,
+        Self::Ready,
+        Self::Batch,
+        Self::Reserve,
+        Self::Clean,
+        Self::Asset,
+        Self::Digest,
+    ];
 
     fn of(code: u8) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| *kind as u8 == code)

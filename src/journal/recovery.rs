@@ -212,7 +212,7 @@ impl Recovery<'_> {
                 Kind::Batch => self.batch(ready, &decoder, record.offset, record.payload),
                 Kind::Reserve => segment::reserved(record.payload)
                     .map(|reserved| self.reserved = self.reserved.max(reserved)),
-                Kind::Clean => Some(()),
+                Kind::Clean | Kind::Digest => Some(()),
                 Kind::Asset => None,
             };
             if sound.is_none() {

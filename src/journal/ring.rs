@@ -13,7 +13,7 @@ use std::sync::Arc;
 use guideway_contract::{ItemIndex, Observation};
 
 use super::state::States;
-use super::{Bounds, OutOfRange, Recorded, Selection};
+use super::{Bounds, ItemState, OutOfRange, Recorded, Selection};
 
 /// Stands for an item that the device model does not have any more. Its observations keep their
 /// sequences and nobody is shown them.
@@ -192,6 +192,36 @@ impl Ring {
     }
 }
 
+/// What the ring holds of selected items, to be looked at without the lock.
+pub(super) struct Held {
+    pub(super) bounds: Bounds,
+    base: States,
+    chunks: Vec<Arc<Chunk>>,
+    head: Vec<Recorded>,
+}
+
+impl Held {
+    /// The state of an item before the first observation that [`each`](Self::each) gives.
+    pub(super) fn state(&self, item: ItemIndex) -> ItemState {
+        self.base.get(item).clone()
+    }
+
+    /// Gives the selected observations in order, also some in front of `bounds`. The selection is the
+    /// one that was held.
+    pub(super) fn each(&self, selection: &Selection, mut each: impl FnMut(u64, &Observation)) {
+        for chunk in &self.chunks {
+            for (sequence, observation) in (chunk.first..).zip(&chunk.observations) {
+                if wanted(selection, observation) {
+                    each(sequence, observation);
+                }
+            }
+        }
+        for (sequence, observation) in &self.head {
+            each(*sequence, observation);
+        }
+    }
+}
+
 /// Adds a chunk's selected observations until there are `limit`; true when that is reached.
 fn collect(
     chunk: &Chunk,
@@ -347,6 +377,16 @@ impl SharedRing {
             _ => first - 1,
         };
         Ok((found, next))
+    }
+
+    /// What the ring holds of selected items.
+    pub(super) fn hold(&self, selection: &Selection) -> Held {
+        let mut head = Vec::new();
+        let ring = self.0.read();
+        let is_wanted = |observation: &Observation| wanted(selection, observation);
+        collect(&ring.head, 0, u64::MAX, usize::MAX, is_wanted, &mut head);
+        let chunks = ring.chunks.iter().cloned().collect();
+        Held { bounds: ring.bounds(), base: ring.base.clone(), chunks, head }
     }
 
     /// The states of selected items (others may be older) after `at`, or now; where the ring stood;

@@ -9,11 +9,12 @@ use smol_str::SmolStr;
 
 use super::bytes::{Bytes, put_count, put_text, put_varint};
 use super::catalog::View;
-use super::observation_codec::{Before, observation, put_observation};
+use super::digest::Gathered;
+use super::observation_codec::{self, Before, observation, put_observation};
 use super::record::{self, Kind};
 use super::ring::NO_ITEM;
 use super::state::{ItemState, States};
-use super::{NO_NAME, Recorded};
+use super::{NO_NAME, Recorded, Selection};
 
 /// Bytes of a segment's header.
 pub(super) const HEADER: usize = 72;
@@ -98,13 +99,20 @@ pub(super) struct Encoder {
     numbers: Vec<u32>,
     names: u32,
     devices: FxHashMap<SmolStr, u64>,
+    gathered: Gathered,
 }
 
 impl Encoder {
     /// Begins a segment: puts header and checkpoint.
     pub(super) fn begin(out: &mut Vec<u8>, header: Header, states: &States, view: &View) -> Self {
         header.put(out);
-        let mut encoder = Self { header, numbers: Vec::new(), names: 0, devices: FxHashMap::default() };
+        let mut encoder = Self {
+            header,
+            numbers: Vec::new(),
+            names: 0,
+            devices: FxHashMap::default(),
+            gathered: Gathered::default(),
+        };
         let known: Vec<_> = states.iter().filter(|(_, state)| !matches!(state, ItemState::Unknown)).collect();
         for part in known.chunks(STATES_IN_RECORD) {
             encoder.name(out, 0, part.iter().map(|(item, _)| *item), view);
@@ -127,7 +135,9 @@ impl Encoder {
                 put_count(out, part.len());
                 let mut before = Before::new(self.header.created);
                 for observation in part {
-                    put_observation(out, &mut before, self.number(observation.item), observation);
+                    let number = self.number(observation.item);
+                    put_observation(out, &mut before, number, observation);
+                    self.gathered.see(number, observation.time().nanos());
                 }
             });
             offset = offset.saturating_add(u32::try_from(part.len()).unwrap_or(u32::MAX));
@@ -139,6 +149,11 @@ impl Encoder {
         record::put(out, Kind::Reserve, self.offset(next), |out| {
             out.extend_from_slice(&reserved.to_le_bytes());
         });
+    }
+
+    /// Says what the segment holds; no batch follows. `next` is the sequence behind its last one.
+    pub(super) fn digest(&self, out: &mut Vec<u8>, next: u64) {
+        self.gathered.digest().put(out, self.offset(next));
     }
 
     /// Says that the journal was closed in order.
@@ -191,6 +206,7 @@ impl Encoder {
         record::put(out, Kind::Dictionary, offset, |out| {
             for item in new {
                 let (device, id) = view.name(item).unwrap_or(NO_NAME);
+                self.gathered.name(device, id);
                 match self.devices.get(device) {
                     Some(number) => put_varint(out, *number),
                     None => {
@@ -226,18 +242,9 @@ impl Decoder {
 
     /// Takes a dictionary record; `None` when it makes no sense.
     pub(super) fn dictionary(&mut self, payload: &[u8]) -> Option<()> {
-        let mut bytes = Bytes::new(payload);
-        while !bytes.is_empty() {
-            let device = match bytes.varint()? {
-                0 => {
-                    self.devices.push(bytes.smol()?);
-                    self.devices.last()?
-                }
-                number => self.devices.get(usize::try_from(number - 1).ok()?)?,
-            };
-            self.items.push(self.view.find(device, bytes.text()?).unwrap_or(NO_ITEM));
-        }
-        Some(())
+        names(payload, &mut self.devices, |device, id| {
+            self.items.push(self.view.find(device, id).unwrap_or(NO_ITEM));
+        })
     }
 
     /// Takes a record of states; those of items that are gone are left out.
@@ -273,9 +280,86 @@ impl Decoder {
         bytes.is_empty().then_some(())
     }
 
-    fn observation(&self, bytes: &mut Bytes<'_>, before: &mut Before) -> Option<Observation> {
-        observation(bytes, before, |number| self.items.get(usize::try_from(number).ok()?).copied())
+    /// Takes a record of states: gives those of selected items to `each`, with their sequences.
+    pub(super) fn states_of(
+        &self,
+        payload: &[u8],
+        selection: &Selection,
+        mut each: impl FnMut(u64, Observation),
+    ) -> Option<()> {
+        let mut bytes = Bytes::new(payload);
+        while !bytes.is_empty() {
+            let mut before = Before::new(self.header.created);
+            for _ in 0..bytes.count()? {
+                let sequence = bytes.varint()?;
+                if let Some(state) = self.selected(&mut bytes, &mut before, selection)? {
+                    each(sequence, state);
+                }
+            }
+        }
+        Some(())
     }
+
+    /// Takes a batch: gives the observations of selected items to `each`, with their places in it.
+    pub(super) fn batch_of(
+        &self,
+        payload: &[u8],
+        selection: &Selection,
+        mut each: impl FnMut(u64, Observation),
+    ) -> Option<()> {
+        let mut bytes = Bytes::new(payload);
+        let mut before = Before::new(self.header.created);
+        for place in 0..bytes.count()? as u64 {
+            if let Some(observation) = self.selected(&mut bytes, &mut before, selection)? {
+                each(place, observation);
+            }
+        }
+        Some(())
+    }
+
+    fn observation(&self, bytes: &mut Bytes<'_>, before: &mut Before) -> Option<Observation> {
+        observation(bytes, before, |number| self.item(number))
+    }
+
+    /// The next observation if it is of a selected item.
+    fn selected(
+        &self,
+        bytes: &mut Bytes<'_>,
+        before: &mut Before,
+        selection: &Selection,
+    ) -> Option<Option<Observation>> {
+        let head = observation_codec::head(bytes, before, |number| self.item(number))?;
+        if head.item != NO_ITEM && selection.contains(head.item) {
+            head.value(bytes).map(Some)
+        } else {
+            head.pass(bytes).map(|()| None)
+        }
+    }
+
+    fn item(&self, number: u64) -> Option<ItemIndex> {
+        self.items.get(usize::try_from(number).ok()?).copied()
+    }
+}
+
+/// Reads a dictionary record: gives device uuid and id of each item to `each`. `devices` are those of
+/// the records before it. `None` when it makes no sense.
+pub(super) fn names(
+    payload: &[u8],
+    devices: &mut Vec<SmolStr>,
+    mut each: impl FnMut(&str, &str),
+) -> Option<()> {
+    let mut bytes = Bytes::new(payload);
+    while !bytes.is_empty() {
+        let device = match bytes.varint()? {
+            0 => {
+                devices.push(bytes.smol()?);
+                devices.last()?
+            }
+            number => devices.get(usize::try_from(number - 1).ok()?)?,
+        };
+        each(device, bytes.text()?);
+    }
+    Some(())
 }
 
 /// How many observations a batch holds.
@@ -328,7 +412,7 @@ pub fn inspect(bytes: &[u8]) -> Option<SegmentSummary> {
             }
             Kind::Batch => decoder.batch(record.payload, &mut scratch),
             Kind::Reserve => reserved(record.payload).map(drop),
-            Kind::Clean => Some(()),
+            Kind::Clean | Kind::Digest => Some(()),
             Kind::Asset => None,
         };
         summary.observations += scratch.len() as u64;

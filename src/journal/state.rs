@@ -114,6 +114,13 @@ impl States {
         &mut Arc::make_mut(&mut self.blocks[block])[item.index() % BLOCK]
     }
 
+    /// The state of an item.
+    pub(super) fn get(&self, item: ItemIndex) -> &ItemState {
+        self.blocks
+            .get(item.index() / BLOCK)
+            .map_or(&ItemState::Unknown, |block| &block[item.index() % BLOCK])
+    }
+
     /// All states in order of their items.
     pub(super) fn iter(&self) -> impl Iterator<Item = (ItemIndex, &ItemState)> {
         (0..).map(ItemIndex).zip(self.blocks.iter().flat_map(|block| block.iter()))

@@ -16,15 +16,16 @@ use super::*;
 const SAME_BOOT: [u8; 16] = [1; 16];
 const OTHER_BOOT: [u8; 16] = [2; 16];
 
-struct Bench {
-    folder: TempDir,
-    options: Options,
-    system: System,
+/// A journal's folder and how it is opened.
+pub(super) struct Bench {
+    pub(super) folder: TempDir,
+    pub(super) options: Options,
+    pub(super) system: System,
     catalog: Catalog,
 }
 
 impl Bench {
-    fn new(buffer_size: u32) -> Self {
+    pub(super) fn new(buffer_size: u32) -> Self {
         Self {
             folder: folder(),
             options: Options {
@@ -37,7 +38,7 @@ impl Bench {
         }
     }
 
-    fn open(&self) -> (Writer, Journal) {
+    pub(super) fn open(&self) -> (Writer, Journal) {
         self.try_open().unwrap()
     }
 
@@ -46,7 +47,7 @@ impl Bench {
     }
 
     /// What is on disk now, as another process finds it after this one was killed.
-    fn killed(&self) -> Self {
+    pub(super) fn killed(&self) -> Self {
         let other = Self {
             folder: folder(),
             options: self.options.clone(),
@@ -58,7 +59,7 @@ impl Bench {
         other
     }
 
-    fn segments(&self) -> Vec<PathBuf> {
+    pub(super) fn segments(&self) -> Vec<PathBuf> {
         let mut segments: Vec<_> = fs::read_dir(self.folder.path().join("journal"))
             .unwrap()
             .map(|entry| entry.unwrap().path())
@@ -86,7 +87,7 @@ fn append(writer: &mut Writer, history: &[Observation]) -> std::ops::Range<u64> 
     writer.append(&mut history.to_vec())
 }
 
-fn append_all<'h>(
+pub(super) fn append_all<'h>(
     writer: &mut Writer,
     batches: impl IntoIterator<Item = &'h (impl AsRef<[Observation]> + ?Sized + 'h)>,
 ) {

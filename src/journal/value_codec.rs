@@ -199,6 +199,20 @@ pub(super) fn put_value(out: &mut Vec<u8>, value: &Value) -> u8 {
     }
 }
 
+/// Goes over a value of that kind.
+pub(super) fn pass(kind: u8, bytes: &mut Bytes<'_>) -> Option<()> {
+    match kind {
+        UNAVAILABLE => {}
+        INTEGER | DECIMAL => drop(bytes.varint()?),
+        SINGLE => drop(bytes.take(size_of::<f32>())?),
+        DOUBLE => drop(bytes.take(size_of::<f64>())?),
+        TEXT => drop(bytes.text()?),
+        // These are rarer.
+        _ => drop(value(kind, bytes)?),
+    }
+    Some(())
+}
+
 /// Reads a value of that kind.
 pub(super) fn value(kind: u8, bytes: &mut Bytes<'_>) -> Option<Value> {
     Some(match kind {
