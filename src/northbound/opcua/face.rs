@@ -2,8 +2,8 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::atomic::AtomicU64;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use opcua_server::address_space::AddressSpace;
@@ -81,6 +81,7 @@ impl Face {
         let listener = TcpListener::bind(wanted).await.map_err(bind)?;
         let address = listener.local_addr().map_err(bind)?;
 
+        prepare(options, &context).await?;
         let stats = Arc::<Stats>::default();
         let announcer = Arc::new(Announcer::default());
         let shared = Shared::new(context, announcer, options.limits.history_values, stats.clone());
@@ -123,9 +124,39 @@ impl Face {
     }
 }
 
+/// Key, certificate and trust list, as they have to be.
+async fn prepare(options: &Options, context: &Context) -> Result<(), StartError> {
+    let pki = options.pki(&context.data_dir);
+    let subject = settings::subject(options, &context.gateway);
+    let trust_all = options.trust_all;
+    let blocking = tokio::task::spawn_blocking(move || {
+        if trust_all {
+            pki.unchecked().make_folders()?;
+        }
+        pki.prepare(&subject)
+    });
+    // It does not panic; and this task is not cancelled.
+    let own = blocking.await.map_err(|error| StartError::Server(error.to_string()))??;
+    let fingerprint = own.certificate.fingerprint();
+    if let Some(remark) = own.remark {
+        tracing::warn!(fingerprint, "OPC UA: {remark}");
+    } else if own.made {
+        tracing::info!(fingerprint, "OPC UA: made a certificate; clients have to trust it");
+    }
+    if trust_all {
+        tracing::warn!("OPC UA: `trust_all` is on: every client certificate is let in");
+    }
+    Ok(())
+}
+
 /// The server with its node managers and everything in them but the machines.
 fn build(options: &Options, port: u16, shared: &Arc<Shared>) -> Result<(Server, ServerHandle), StartError> {
+    if (options.policies.is_empty() || options.modes.is_empty()) && !options.allow_none {
+        let cause = "there is no endpoint: `policies` or `modes` is empty, and `allow_none` is false";
+        return Err(StartError::Server(cause.into()));
+    }
     let config = settings::config(options, &shared.context, port);
+    let access = Arc::new(Access::of(options)?);
     let space = shared.clone();
     ServerBuilder::from_config(config)
         .without_node_managers()
@@ -135,7 +166,7 @@ fn build(options: &Options, port: u16, shared: &Arc<Shared>) -> Result<(Server, 
             },
         ))
         .with_node_manager(DiagnosticsNodeManagerBuilder)
-        .with_authenticator(Arc::new(Access::of(options)))
+        .with_authenticator(access)
         .build_info(settings::build_info())
         .build()
         .map_err(StartError::Server)

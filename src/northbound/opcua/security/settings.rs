@@ -1,10 +1,14 @@
 //! From our options to those of the library.
 
+use std::path::Path;
+
 use opcua_crypto::SecurityPolicy;
 use opcua_server::{Limits, OperationalLimits, ServerConfig, ServerEndpoint, SubscriptionLimits};
 use opcua_types::{BuildInfo, DateTime, MessageSecurityMode};
 
 use super::super::{Context, Mode, Options, Policy};
+use super::Pki;
+use super::certificate::Subject;
 
 /// How often subscriptions are looked after, in milliseconds: also the shortest publishing interval.
 const TICK: u64 = 20;
@@ -17,14 +21,19 @@ const PRODUCT_URI: &str = "urn:guideway";
 
 /// The library's configuration. `port` is the one that clients connect to.
 pub(crate) fn config(options: &Options, context: &Context, port: u16) -> ServerConfig {
-    let hostnames = options.hostnames(&context.gateway);
+    let hostnames = options.hostnames();
     let url = |host: &String| format!("opc.tcp://{}:{port}/", bracketed(host));
+    let pki = options.pki(&context.data_dir);
+    // The library puts what `trust_all` lets in into `trusted`; it is not to stay trusted after that.
+    let clients = if options.trust_all { pki.unchecked() } else { pki.clone() };
     let mut config = ServerConfig {
-        application_name: format!("Guideway {}", context.gateway),
+        application_name: application_name(&context.gateway),
         application_uri: application_uri(&context.gateway),
         product_uri: PRODUCT_URI.into(),
-        pki_dir: options.pki_dir.clone().unwrap_or_else(|| context.data_dir.join("opcua")),
-        create_sample_keypair: true,
+        // Relative paths would be sought in `pki_dir`.
+        certificate_path: std::path::absolute(pki.certificate()).ok(),
+        private_key_path: std::path::absolute(pki.key()).ok(),
+        pki_dir: clients.folder().to_path_buf(),
         discovery_server_url: options.discovery_url.clone(),
         discovery_urls: hostnames.iter().map(url).collect(),
         limits: limits(options),
@@ -59,10 +68,34 @@ pub(crate) fn build_info() -> BuildInfo {
     }
 }
 
+/// The name that clients show.
+fn application_name(gateway: &str) -> String {
+    format!("Guideway {gateway}")
+}
+
 /// The URI that tells this server from every other one; in its certificate, too. The same wherever
 /// the gateway of that name runs.
 pub(crate) fn application_uri(gateway: &str) -> String {
-    format!("urn:guideway:{gateway}")
+    let mut uri = "urn:guideway:".to_owned();
+    for byte in gateway.bytes() {
+        // RFC 8141: what is not in here is written in hexadecimal digits.
+        if byte.is_ascii_alphanumeric() || b"-._~()+,:=@;$!*'".contains(&byte) {
+            uri.push(char::from(byte));
+        } else {
+            uri.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    uri
+}
+
+/// What the server's certificate has to say.
+pub(crate) fn subject(options: &Options, gateway: &str) -> Subject {
+    let mut hosts = options.hostnames();
+    // Whoever sits at the host itself, such as a test, need not know its name.
+    hosts.extend(["localhost", "127.0.0.1", "::1"].map(str::to_owned));
+    let mut seen = std::collections::BTreeSet::new();
+    hosts.retain(|host| seen.insert(host.to_ascii_lowercase()));
+    Subject { common_name: application_name(gateway), application_uri: application_uri(gateway), hosts }
 }
 
 /// An IPv6 address as it stands in a URL.
@@ -121,10 +154,52 @@ impl From<Mode> for MessageSecurityMode {
 
 impl Options {
     /// The names under which clients reach the server, the first one in its URLs.
-    pub(crate) fn hostnames(&self, _gateway: &str) -> Vec<String> {
+    pub(crate) fn hostnames(&self) -> Vec<String> {
         if !self.hostnames.is_empty() {
             return self.hostnames.clone();
         }
-        vec![opcua_crypto::hostname().unwrap_or_else(|_| "localhost".into())]
+        if !self.address.is_unspecified() {
+            return vec![self.address.to_string()];
+        }
+        let name = opcua_crypto::hostname().unwrap_or_default();
+        let fit = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "-._".contains(c));
+        vec![if fit { name } else { "localhost".to_owned() }]
+    }
+
+    /// Where key and certificates are. `data_dir` is the gateway's.
+    pub fn pki(&self, data_dir: &Path) -> Pki {
+        Pki::at(self.pki_dir.clone().unwrap_or_else(|| data_dir.join("opcua")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_application_uri_is_a_uri_whatever_the_gateway_is_called() {
+        assert_eq!(application_uri("hall-3"), "urn:guideway:hall-3");
+        assert_eq!(application_uri("Halle 3 Süd"), "urn:guideway:Halle%203%20S%C3%BCd");
+    }
+
+    #[test]
+    fn urls_name_what_is_configured_or_where_it_listens() {
+        let options = |address: &str, hostnames: &[&str]| Options {
+            address: address.parse().unwrap(),
+            hostnames: hostnames.iter().map(|name| (*name).to_owned()).collect(),
+            ..Options::default()
+        };
+        assert_eq!(options("0.0.0.0", &["a", "b"]).hostnames(), ["a", "b"]);
+        assert_eq!(options("10.0.0.7", &[]).hostnames(), ["10.0.0.7"]);
+        assert_eq!(options("0.0.0.0", &[]).hostnames().len(), 1);
+        assert_eq!(bracketed("fe80::1"), "[fe80::1]");
+        let hosts = subject(&options("127.0.0.1", &[]), "g").hosts;
+        assert_eq!(hosts, ["127.0.0.1", "localhost", "::1"]);
+    }
+
+    #[test]
+    fn a_message_of_the_largest_size_has_chunks_enough() {
+        let limits = limits(&Options::default());
+        assert!(limits.max_chunk_count >= 1_025, "{}", limits.max_chunk_count);
     }
 }
