@@ -88,6 +88,7 @@ impl Space {
         address_space.add_namespace(MTCONNECT, mtconnect);
         address_space.add_namespace(&machines_uri, machines);
         let types = Types::load(address_space, mtconnect);
+        let core = Core::new(context, address_space, shared.history_values);
         address_space.load_into_type_tree(&mut context.type_tree.write());
         // Set once: there is one address space.
         let _ = shared.types.set(types);
@@ -103,7 +104,7 @@ impl Space {
             namespace(MTCONNECT, mtconnect),
             namespace(&machines_uri, machines),
         ];
-        Self { core: Core::new(context), shared, namespaces }
+        Self { core, shared, namespaces }
     }
 }
 
@@ -133,7 +134,7 @@ impl InMemoryNodeManagerImpl for Space {
     ) -> Vec<DataValue> {
         let address_space = address_space.read();
         let read = |node: &&ParsedReadValueId| {
-            let live = self.core.read(context, node);
+            let live = self.core.read(context, node, timestamps_to_return);
             live.unwrap_or_else(|| address_space.read(context, node, max_age, timestamps_to_return))
         };
         nodes.iter().map(read).collect()
