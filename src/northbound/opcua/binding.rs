@@ -74,4 +74,9 @@ impl Bindings {
     pub(super) fn get(&self, item: ItemIndex) -> Option<&Arc<Binding>> {
         self.0.get(item.index())?.as_ref()
     }
+
+    /// All bindings, in order of their items.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (ItemIndex, &Arc<Binding>)> {
+        (0..).map(ItemIndex).zip(&self.0).filter_map(|(item, binding)| Some((item, binding.as_ref()?)))
+    }
 }

@@ -18,6 +18,7 @@ mod options;
 pub mod security;
 mod space;
 mod value;
+mod watch;
 
 use std::path::PathBuf;
 

@@ -6,18 +6,23 @@ use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use opcua_core::sync::RwLock;
 use opcua_server::CreateMonitoredItem;
-use opcua_server::address_space::AddressSpace;
+use opcua_server::address_space::{AddressSpace, NodeType};
 use opcua_server::diagnostics::NamespaceMetadata;
 use opcua_server::node_manager::memory::InMemoryNodeManagerImpl;
 use opcua_server::node_manager::{
-    HistoryNode, MethodCall, MonitoredItemRef, ParsedReadValueId, RequestContext, ServerContext, WriteNode,
+    HistoryNode, MethodCall, MonitoredItemRef, MonitoredItemUpdateRef, ParsedReadValueId, RequestContext,
+    ServerContext, WriteNode,
 };
-use opcua_types::{DataValue, ReadRawModifiedDetails, StatusCode, TimestampsToReturn};
+use opcua_types::{
+    AttributeId, DataEncoding, DataValue, NumericRange, ReadRawModifiedDetails, StatusCode,
+    TimestampsToReturn,
+};
 
 use super::binding::Bindings;
 use super::core::Core;
 use super::events::Announcer;
 use super::nodeset::{MTCONNECT, Types};
+use super::watch::Watch;
 use super::{Context, Stats, history};
 
 /// What the parts of the face have in common.
@@ -34,6 +39,8 @@ pub(super) struct Shared {
     pub(super) history_values: usize,
     /// What the face counts.
     pub(super) stats: Arc<Stats>,
+    /// Monitored items that need more than the library does.
+    pub(super) watch: Watch,
 }
 
 impl Shared {
@@ -52,6 +59,7 @@ impl Shared {
             machines: OnceLock::new(),
             history_values,
             stats,
+            watch: Watch::default(),
         }
     }
 
@@ -108,6 +116,56 @@ impl Space {
     }
 }
 
+/// A sampling interval that is none: the library counts in microseconds, and this is 0 of them. Values are
+/// told when they come, each with the source time that it has. With an interval of its own the library
+/// would shift the source times of values that come sooner.
+const EXCEPTION_BASED: f64 = 0.0004;
+
+impl Space {
+    fn value(
+        &self,
+        context: &RequestContext,
+        address_space: &AddressSpace,
+        node: &ParsedReadValueId,
+        max_age: f64,
+        timestamps: TimestampsToReturn,
+    ) -> DataValue {
+        if let Some(live) = self.core.read(context, node, timestamps) {
+            return live;
+        }
+        let read = |node: &ParsedReadValueId| address_space.read(context, node, max_age, timestamps);
+        if node.index_range.is_none() {
+            return read(node);
+        }
+        // Null has no elements; that must not hide why the value is null.
+        let whole = read(&ParsedReadValueId { index_range: NumericRange::None, ..node.clone() });
+        if whole.status().is_bad() { whole } else { read(node) }
+    }
+}
+
+/// Whether a status says that the item itself cannot be monitored, and not what state its value is in.
+fn is_refusal(status: StatusCode) -> bool {
+    matches!(
+        status,
+        StatusCode::BadNodeIdUnknown
+            | StatusCode::BadAttributeIdInvalid
+            | StatusCode::BadUserAccessDenied
+            | StatusCode::BadNotReadable
+            | StatusCode::BadDataEncodingInvalid
+            | StatusCode::BadDataEncodingUnsupported
+    )
+}
+
+fn has_attribute(node: &NodeType, attribute: AttributeId) -> bool {
+    let found = node.as_node().get_attribute(
+        TimestampsToReturn::Neither,
+        attribute,
+        &NumericRange::None,
+        &DataEncoding::Binary,
+    );
+    found.is_some()
+}
+
 #[async_trait]
 impl InMemoryNodeManagerImpl for Space {
     async fn init(&self, _address_space: &mut AddressSpace, _context: ServerContext) {}
@@ -130,14 +188,10 @@ impl InMemoryNodeManagerImpl for Space {
         address_space: &RwLock<AddressSpace>,
         nodes: &[&ParsedReadValueId],
         max_age: f64,
-        timestamps_to_return: TimestampsToReturn,
+        timestamps: TimestampsToReturn,
     ) -> Vec<DataValue> {
         let address_space = address_space.read();
-        let read = |node: &&ParsedReadValueId| {
-            let live = self.core.read(context, node, timestamps_to_return);
-            live.unwrap_or_else(|| address_space.read(context, node, max_age, timestamps_to_return))
-        };
-        nodes.iter().map(read).collect()
+        nodes.iter().map(|node| self.value(context, &address_space, node, max_age, timestamps)).collect()
     }
 
     async fn create_value_monitored_items(
@@ -146,19 +200,34 @@ impl InMemoryNodeManagerImpl for Space {
         address_space: &RwLock<AddressSpace>,
         items: &mut [&mut &mut CreateMonitoredItem],
     ) {
-        let wanted: Vec<_> = items.iter().map(|item| item.item_to_monitor()).collect();
-        let values = self.read_values(context, address_space, &wanted, 0.0, TimestampsToReturn::Both).await;
-        for (value, item) in values.into_iter().zip(items.iter_mut()) {
-            if value.status() == StatusCode::BadUserAccessDenied {
-                item.set_status(StatusCode::BadUserAccessDenied);
+        let address_space = address_space.read();
+        for item in items {
+            let node = item.item_to_monitor();
+            let value = self.value(context, &address_space, node, 0.0, TimestampsToReturn::Both);
+            if is_refusal(value.status()) {
+                item.set_status(value.status());
                 continue;
             }
-            if value.status() != StatusCode::BadAttributeIdInvalid {
-                item.set_initial_value(value);
+            if self.shared.machines.get() == Some(&node.node_id.namespace) {
+                let sampled = item.sampling_interval() < 0.0;
+                if sampled {
+                    item.revise_queue_size(1);
+                } else if item.sampling_interval() > 0.0 {
+                    item.revise_sampling_interval(EXCEPTION_BASED);
+                }
+                self.shared.watch.enter(&item.item_to_monitor().node_id, item.handle(), sampled, &value);
             }
+            item.set_initial_value(value);
             item.set_status(StatusCode::Good);
             self.core.monitor(context, item);
         }
+    }
+
+    async fn modify_monitored_items(&self, _context: &RequestContext, items: &[&MonitoredItemUpdateRef]) {
+        let is_machine =
+            |item: &&&MonitoredItemUpdateRef| self.shared.machines.get() == Some(&item.node_id().namespace);
+        let items: Vec<_> = items.iter().filter(is_machine).copied().collect();
+        self.shared.watch.modified(&items);
     }
 
     async fn create_event_monitored_items(
@@ -172,6 +241,7 @@ impl InMemoryNodeManagerImpl for Space {
 
     async fn delete_monitored_items(&self, _context: &RequestContext, items: &[&MonitoredItemRef]) {
         self.core.forget(items);
+        self.shared.watch.forget(items);
         self.shared.announcer.forget(items);
     }
 
@@ -188,12 +258,19 @@ impl InMemoryNodeManagerImpl for Space {
     async fn write(
         &self,
         _context: &RequestContext,
-        _address_space: &RwLock<AddressSpace>,
+        address_space: &RwLock<AddressSpace>,
         nodes_to_write: &mut [&mut WriteNode],
     ) -> Result<(), StatusCode> {
-        // Machines are written to by commands only.
+        // Machines are written to by commands only: no node is writable for anybody.
+        let address_space = address_space.read();
         for node in nodes_to_write {
-            node.set_status(StatusCode::BadNotWritable);
+            let wanted = node.value();
+            let status = match address_space.find(&wanted.node_id) {
+                None => StatusCode::BadNodeIdUnknown,
+                Some(found) if has_attribute(found, wanted.attribute_id) => StatusCode::BadNotWritable,
+                Some(_) => StatusCode::BadAttributeIdInvalid,
+            };
+            node.set_status(status);
         }
         Ok(())
     }
