@@ -7,13 +7,16 @@ use smol_str::SmolStr;
 
 use super::builder::{Builder, forward, inverse};
 use super::element;
-use super::names::{Candidate, Scope, distinct, local, property};
+use super::names::{Candidate, Scope, attributes, distinct, local, property};
 use super::node::{Kind, Link, Node};
 use crate::device_model::{Component, ComponentIndex, Device, Element};
 use crate::northbound::opcua::binding::Bindings;
 
 /// Child elements with a place of their own.
 const PLACED: [&str; 4] = ["References", "DataItems", "Components", "Compositions"];
+
+/// Names of children that are not made of attributes.
+const RESERVED: [&str; 4] = ["Description", "Configuration", "Components", "Compositions"];
 
 impl<'m> Builder<'m> {
     /// All devices. Ids are given first, so that nothing else can take them and references can be made
@@ -76,7 +79,7 @@ impl<'m> Builder<'m> {
             kind: Kind::Object { notifies: true },
             links,
         });
-        let mut scope = Scope::default();
+        let mut scope = Scope::reserving(&RESERVED);
         for (name, text) in [("Name", &device.name), ("Uuid", &device.uuid), ("XmlId", &device.id)] {
             self.mandatory(&id, &scope.free(name.into()), text);
         }
@@ -106,7 +109,7 @@ impl<'m> Builder<'m> {
             kind: Kind::Object { notifies: true },
             links,
         });
-        let mut scope = Scope::default();
+        let mut scope = Scope::reserving(&RESERVED);
         self.mandatory(&id, &scope.free("XmlId".into()), &component.id);
         let notifiers: Vec<NodeId> = std::iter::once(&id).chain(above).cloned().collect();
         self.inside(component, element, &id, &notifiers, scope, bindings);
@@ -132,7 +135,7 @@ impl<'m> Builder<'m> {
     ) {
         self.version(id);
         let is_device = component.parent.is_none();
-        for (attribute, value) in &element.attributes {
+        for (attribute, value) in attributes(element) {
             match attribute.as_str() {
                 "id" => {}
                 "name" | "uuid" if is_device => {}

@@ -10,7 +10,7 @@ use rustc_hash::FxHashMap;
 use smol_str::format_smolstr;
 
 use super::builder::{Builder, inverse, strings};
-use super::names::{Candidate, Scope, distinct, local, pascal, property, type_name};
+use super::names::{Candidate, Scope, attributes, distinct, local, pascal, property, type_name};
 use super::node::{Held, Kind, Node};
 use crate::device_model::Element;
 
@@ -29,7 +29,7 @@ impl<'m> Builder<'m> {
         scope: &mut Scope,
         without: &[&str],
     ) {
-        for (attribute, value) in &element.attributes {
+        for (attribute, value) in attributes(element) {
             let name = scope.free(property(attribute));
             self.text(id, &name, value);
         }
@@ -161,7 +161,7 @@ impl<'m> Builder<'m> {
         let description = element.child("Description").map(Element::text).unwrap_or_default();
         self.text(&id, &scope.free("MTDescription".into()), &description);
         self.calibration(&id, element, &mut scope);
-        for (attribute, value) in &element.attributes {
+        for (attribute, value) in attributes(element) {
             if !matches!(attribute.as_str(), "number" | "name") {
                 let name = scope.free(property(attribute));
                 self.text(&id, &name, value);
@@ -209,8 +209,8 @@ impl<'m> Builder<'m> {
                 kind: Kind::Object { notifies: false },
                 links: vec![inverse(ReferenceTypeId::Organizes, &folder)],
             });
-            let mut scope = Scope::default();
-            for (attribute, value) in &composition.attributes {
+            let mut scope = Scope::reserving(&["Description", "Configuration"]);
+            for (attribute, value) in attributes(composition) {
                 match attribute.as_str() {
                     "id" => self.mandatory(&id, &scope.free("XmlId".into()), value),
                     "type" => self.mandatory(&id, &scope.free("MTTypeName".into()), &type_name(value)),
@@ -233,11 +233,9 @@ impl<'m> Builder<'m> {
         without: &[&str],
     ) {
         if let Some(description) = element.elements().find(|child| child.name == "Description") {
-            scope.free("Description".into());
             self.description(id, description);
         }
         if let Some(configuration) = element.elements().find(|child| child.name == "Configuration") {
-            scope.free("Configuration".into());
             self.configuration(id, configuration);
         }
         let without: Vec<&str> = without.iter().copied().chain(["Description", "Configuration"]).collect();

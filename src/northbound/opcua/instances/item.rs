@@ -10,27 +10,36 @@ use opcua_types::{
 use smol_str::{SmolStr, format_smolstr};
 
 use super::builder::{Builder, forward, inverse, strings};
-use super::names::{Candidate, Scope, distinct, local, pascal, property, type_name};
+use super::names::{Candidate, Scope, attributes, distinct, local, pascal, property, type_name};
 use super::node::{Held, Kind, Link, Node};
 use super::units::engineering_units;
 use crate::device_model::{Category, Component, DataItem, Element, Representation, vocabulary};
 use crate::northbound::opcua::binding::{Binding, Bindings, Shape};
 
-/// MTCategoryType.
-const CATEGORIES: [&str; 3] = ["EVENT", "CONDITION", "SAMPLE"];
-/// MTRepresentationType.
-const REPRESENTATIONS: [&str; 3] = ["DISCRETE", "TIME_SERIES", "VALUE"];
-/// MTCoordinateSystemType.
-const COORDINATE_SYSTEMS: [&str; 2] = ["MACHINE", "WORK"];
-/// MTStatisticType.
-const STATISTICS: [&str; 8] =
-    ["AVERAGE", "MAXIMUM", "MEDIAN", "MINIMUM", "MODE", "RANGE", "ROOT_MEAN_SQUARE", "STANDARD_DEVIATION"];
-/// MTResetTriggerType.
-const RESET_TRIGGERS: [&str; 9] =
-    ["ACTION_COMPLETE", "ANNUAL", "DAY", "MAINTENANCE", "MANUAL", "MONTH", "POWER_ON", "SHIFT", "WEEK"];
-
 /// Child elements with a place of their own.
 const PLACED: [&str; 5] = ["Source", "Constraints", "Filters", "InitialValue", "ResetTrigger"];
+
+/// Properties that are not made of attributes, and so are nobody else's names.
+const RESERVED: [&str; 18] = [
+    "Category",
+    "Constraints",
+    "Duration",
+    "EngineeringUnits",
+    "EnumStrings",
+    "EURange",
+    "Filters",
+    "InitialValue",
+    "MinimumDeltaFilter",
+    "PeriodFilter",
+    "ResetTrigger",
+    "ResetTriggeredReason",
+    "SampleRate",
+    "SignificantDigits",
+    "Source",
+    "SourceData",
+    "Units",
+    "ValueAsText",
+];
 
 /// What the companion specification makes of a data item.
 struct Form {
@@ -121,7 +130,7 @@ impl<'m> Builder<'m> {
         });
         let type_name = type_name(&item.item_type);
         let sub_type_name = type_name_or_empty(&item.sub_type);
-        let mut scope = Scope::default();
+        let mut scope = Scope::reserving(&RESERVED);
         for (name, text) in [("MTTypeName", &type_name), ("XmlId", &item.id)] {
             self.mandatory(&id, &scope.free(name.into()), text);
         }
@@ -133,7 +142,7 @@ impl<'m> Builder<'m> {
             Category::Event => "EVENT",
             Category::Condition => "CONDITION",
         };
-        self.choice(&id, "Category", "MTCategoryType", &CATEGORIES, category);
+        self.choice(&id, "Category", "MTCategoryType", category);
         self.item_attributes(item, element, &id, &mut scope);
         self.measures(
             item,
@@ -145,13 +154,10 @@ impl<'m> Builder<'m> {
         let duration = (!item.statistic.is_empty())
             .then(|| self.property(&id, "Duration", DataTypeId::Duration, Held::Live));
         let reset_reason = (!item.reset_trigger.is_empty()).then(|| {
-            self.choice(&id, "ResetTrigger", "MTResetTriggerType", &RESET_TRIGGERS, &item.reset_trigger);
+            self.choice(&id, "ResetTrigger", "MTResetTriggerType", &item.reset_trigger);
             let data_type = self.companion("MTResetTriggerType");
             self.property(&id, "ResetTriggeredReason", data_type, Held::Live)
         });
-        for name in PLACED {
-            scope.free(name.into());
-        }
         self.children(&id, element, &mut scope, &PLACED);
         let shape = match form.kind {
             FormKind::Other(shape) => shape,
@@ -286,7 +292,7 @@ impl<'m> Builder<'m> {
 
     /// Attributes as properties, but for those that are said elsewhere.
     fn item_attributes(&mut self, item: &DataItem, element: &'m Element, id: &NodeId, scope: &mut Scope) {
-        for (attribute, value) in &element.attributes {
+        for (attribute, value) in attributes(element) {
             let name = match attribute.as_str() {
                 "id" | "name" | "type" | "subType" | "category" | "units" | "sampleRate"
                 | "significantDigits" => continue,
@@ -302,11 +308,11 @@ impl<'m> Builder<'m> {
                         self.text(id, &name, value);
                     }
                 }
-                "representation" => self.choice(id, &name, "MTRepresentationType", &REPRESENTATIONS, value),
+                "representation" => self.choice(id, &name, "MTRepresentationType", value),
                 "coordinateSystem" => {
-                    self.choice(id, &name, "MTCoordinateSystemType", &COORDINATE_SYSTEMS, value);
+                    self.choice(id, &name, "MTCoordinateSystemType", value);
                 }
-                "statistic" => self.choice(id, &name, "MTStatisticType", &STATISTICS, value),
+                "statistic" => self.choice(id, &name, "MTStatisticType", value),
                 "discrete" => {
                     let value = Held::Fixed(Variant::Boolean(matches!(value, "true" | "1")));
                     self.property(id, &name, DataTypeId::Boolean, value);
@@ -389,11 +395,10 @@ impl<'m> Builder<'m> {
     }
 
     /// A property of an enumeration; none when the enumeration does not have the word.
-    fn choice(&mut self, id: &NodeId, name: &str, data_type: &str, words: &[&str], word: &str) {
-        let found = words.iter().position(|known| *known == word);
-        if let Some(index) = found.and_then(|index| i32::try_from(index).ok()) {
-            let data_type = self.companion(data_type);
-            self.property(id, name, data_type, Held::Fixed(Variant::Int32(index)));
+    fn choice(&mut self, id: &NodeId, name: &str, enumeration: &str, word: &str) {
+        if let Some(value) = self.types().member(enumeration, word) {
+            let enumeration = self.companion(enumeration);
+            self.property(id, name, enumeration, Held::Fixed(Variant::Int32(value)));
         }
     }
 }

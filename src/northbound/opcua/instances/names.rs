@@ -5,6 +5,8 @@ use std::collections::hash_map::Entry;
 use rustc_hash::FxHashMap;
 use smol_str::{SmolStr, format_smolstr};
 
+use crate::device_model::Element;
+
 /// `TOOL_ASSET_ID` is `ToolAssetId`; `PH` is the one exception.
 pub(super) fn pascal(name: &str) -> SmolStr {
     if name == "PH" {
@@ -40,6 +42,13 @@ pub(super) fn local(name: &str) -> &str {
     name.rsplit_once(':').map_or(name, |(_, local)| local)
 }
 
+/// Attributes with their values; those of extensions come last, lest one takes the standard's name.
+pub(super) fn attributes(element: &Element) -> impl Iterator<Item = &(SmolStr, SmolStr)> {
+    let is_extension = |attribute: &&(SmolStr, SmolStr)| attribute.0.contains(':');
+    let own = element.attributes.iter().filter(move |attribute| !is_extension(attribute));
+    own.chain(element.attributes.iter().filter(is_extension))
+}
+
 /// What is needed to name one of several nodes with the same parent.
 pub(super) struct Candidate<'n> {
     /// What the node is, such as `Path`.
@@ -70,18 +79,26 @@ pub(super) fn distinct(candidates: &[Candidate<'_>]) -> Vec<SmolStr> {
             with(candidate, candidate.name)
         });
     }
-    let mut seen: FxHashMap<SmolStr, usize> = FxHashMap::default();
-    let mut clashing = Vec::new();
-    for (index, name) in names.iter().enumerate() {
-        match seen.entry(name.clone()) {
-            Entry::Occupied(first) => clashing.extend([*first.get(), index]),
-            Entry::Vacant(free) => drop(free.insert(index)),
+    // An id can be what another one is named, so that it takes several turns.
+    loop {
+        let mut seen: FxHashMap<SmolStr, usize> = FxHashMap::default();
+        let mut clashing = Vec::new();
+        for (index, name) in names.iter().enumerate() {
+            match seen.entry(name.clone()) {
+                Entry::Occupied(first) => clashing.extend([*first.get(), index]),
+                Entry::Vacant(free) => drop(free.insert(index)),
+            }
+        }
+        let mut is_better = false;
+        for index in clashing {
+            let by_id = with(&candidates[index], candidates[index].id);
+            is_better |= names[index] != by_id;
+            names[index] = by_id;
+        }
+        if !is_better {
+            return names;
         }
     }
-    for index in clashing {
-        names[index] = with(&candidates[index], candidates[index].id);
-    }
-    names
 }
 
 /// Names of one parent's children that come from attributes and elements of any kind.
@@ -89,6 +106,11 @@ pub(super) fn distinct(candidates: &[Candidate<'_>]) -> Vec<SmolStr> {
 pub(super) struct Scope(Vec<SmolStr>);
 
 impl Scope {
+    /// With names that are taken from the beginning.
+    pub(super) fn reserving(names: &[&'static str]) -> Self {
+        Self(names.iter().map(|name| SmolStr::new_static(name)).collect())
+    }
+
     /// The name, or `name[2]` and so on when it is taken.
     pub(super) fn free(&mut self, name: SmolStr) -> SmolStr {
         let mut free = name.clone();
@@ -154,6 +176,10 @@ mod tests {
             ["Load[a]", "Load[b]", "Load[c]"]
         );
         assert_eq!(names(&[("Rotary", "", "r", true)]), ["Rotary[r]"]);
+        assert_eq!(
+            names(&[("Path", "b", "a", true), ("Path", "c", "b", true), ("Path", "c", "c", true)]),
+            ["Path[a]", "Path[b]", "Path[c]"]
+        );
     }
 
     #[test]

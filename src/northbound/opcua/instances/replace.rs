@@ -32,8 +32,12 @@ pub(super) fn replace(before: &Tree, after: &Tree, space: &mut AddressSpace) -> 
                 if !space.insert::<_, ReferenceTypeId>(made, None) {
                     continue;
                 }
-                for link in all_links(node) {
-                    insert(space, &node.id, &link);
+                if !node.type_definition.is_null() {
+                    let kind = ReferenceTypeId::HasTypeDefinition;
+                    space.insert_reference(&node.id, &node.type_definition, kind);
+                }
+                for link in &node.links {
+                    insert(space, &node.id, link);
                 }
                 changes.node(node, NODE_ADDED);
                 changes.neighbours(&node.links, REFERENCE_ADDED);
@@ -135,8 +139,7 @@ fn all_links(node: &Node) -> Vec<Link> {
         is_forward: true,
     };
     let links = std::iter::once(type_definition).chain(node.links.iter().cloned());
-    // A type that the node set does not have is null.
-    links.filter(|link| !link.other.is_null() && !link.kind.is_null()).collect()
+    links.filter(|link| !link.other.is_null()).collect()
 }
 
 fn ends<'l>(node: &'l NodeId, link: &'l Link) -> (&'l NodeId, &'l NodeId) {
@@ -145,8 +148,9 @@ fn ends<'l>(node: &'l NodeId, link: &'l Link) -> (&'l NodeId, &'l NodeId) {
 
 fn insert(space: &mut AddressSpace, node: &NodeId, link: &Link) {
     let (source, target) = ends(node, link);
-    // The library takes a reference to itself for a fault of the program.
-    if source != target {
+    // The library takes a reference to itself for a fault of the program; a type that the node set does
+    // not have is null.
+    if source != target && !link.other.is_null() && !link.kind.is_null() {
         space.insert_reference(source, target, link.kind.clone());
     }
 }
