@@ -19,3 +19,4 @@ pub mod telemetry;
 pub mod adapters;
 pub mod agent;
 pub mod cli;
+pub mod verify;

@@ -5,6 +5,7 @@ mod demo;
 mod replay;
 mod run;
 mod service;
+mod verify;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -61,6 +62,17 @@ enum Command {
     ///
     /// Each file is served on a port of its own, from its first line, to each client.
     Replay(replay::Arguments),
+
+    /// Watch a running gateway from outside, and compare what its faces say.
+    ///
+    /// For every data item the sequence of (value, source time, availability) has to be the same on all
+    /// faces that are named. What comes over HTTP is what the others are compared with; without an HTTP URL
+    /// it is what comes over MQTT. Over MQTT the layouts `entity`, `uns` and `mtconnect` are understood,
+    /// whichever are found. Exit status: 0 when all say the same, 1 when they do not or cannot be
+    /// watched.
+    ///
+    /// Example: guideway verify http://cell-7:5000 opc.tcp://cell-7:4840 mqtt://broker --for 1m
+    Verify(Box<verify::Arguments>),
 }
 
 /// Where the journal is kept.
@@ -88,6 +100,7 @@ pub fn main() -> ExitCode {
         Command::Check(check) => return check::run(&check),
         Command::Demo(demo) => demo::run(demo, &logging),
         Command::Replay(replay) => replay::run(&replay, &logging),
+        Command::Verify(verify) => verify::run(*verify, &logging),
     };
     match result {
         Ok(status) => status,
