@@ -6,6 +6,8 @@ use guideway_contract::ItemIndex;
 use opcua_types::NodeId;
 use smol_str::SmolStr;
 
+use super::machine_tool::Meaning;
+
 /// Where the observations of one data item go, and in which form.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Binding {
@@ -29,6 +31,17 @@ pub(super) struct Binding {
     pub(super) duration: Option<NodeId>,
     /// Its `ResetTriggeredReason` property; there when the item has a reset trigger.
     pub(super) reset_reason: Option<NodeId>,
+    /// Variables beyond the companion specification that the item feeds, too.
+    pub(super) extra: Vec<Extra>,
+}
+
+/// A variable of the machine-tool view.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Extra {
+    /// The variable.
+    pub(super) node: NodeId,
+    /// What an observation means there.
+    pub(super) meaning: Meaning,
 }
 
 /// The form of a data item's values.
@@ -78,5 +91,10 @@ impl Bindings {
     /// All bindings, in order of their items.
     pub(super) fn iter(&self) -> impl Iterator<Item = (ItemIndex, &Arc<Binding>)> {
         (0..).map(ItemIndex).zip(&self.0).filter_map(|(item, binding)| Some((item, binding.as_ref()?)))
+    }
+
+    /// The same, to be changed before it is shared.
+    pub(super) fn get_mut(&mut self, item: ItemIndex) -> Option<&mut Binding> {
+        self.0.get_mut(item.index())?.as_mut().map(Arc::make_mut)
     }
 }

@@ -84,7 +84,7 @@ impl Face {
         prepare(options, &context).await?;
         let stats = Arc::<Stats>::default();
         let announcer = Arc::new(Announcer::default());
-        let shared = Shared::new(context, announcer, options.limits.history_values, stats.clone());
+        let shared = Shared::new(context, announcer, options, stats.clone());
         let shared = Arc::new(shared);
         let (server, handle) = build(options, address.port(), &shared)?;
         let nodes = handle

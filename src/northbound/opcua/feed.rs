@@ -263,7 +263,13 @@ impl Feed {
 /// The nodes of a model; none before the types are there.
 fn tree(shared: &Shared, model: &DeviceModel) -> Tree {
     match (shared.types.get(), shared.machines.get()) {
-        (Some(types), Some(machines)) => Tree::of(model, types, *machines),
+        (Some(types), Some(machines)) => {
+            let mut tree = Tree::of(model, types, *machines);
+            if let Some(machine_tool) = shared.machine_tool.get() {
+                machine_tool.extend(&mut tree, model, *machines);
+            }
+            tree
+        }
         _ => Tree::default(),
     }
 }

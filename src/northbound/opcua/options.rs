@@ -33,8 +33,8 @@ pub struct Options {
     pub trust_all: bool,
     /// Who may log in.
     pub users: Vec<User>,
-    /// A folder with node set files (`*.NodeSet2.xml`) of further companion specifications; with DI,
-    /// Machinery and MachineTool among them, machines are shown in those terms too.
+    /// A folder with the node set files of DI, IA, Machinery and MachineTool, whatever their names:
+    /// machines are shown in those terms too.
     pub nodesets: Option<PathBuf>,
     /// A discovery server to register at, such as `opc.tcp://localhost:4840`.
     pub discovery_url: Option<String>,

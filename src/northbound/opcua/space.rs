@@ -1,5 +1,6 @@
 //! The one node manager: the standard's own nodes, the companion types, and the machines.
 
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
@@ -21,9 +22,10 @@ use opcua_types::{
 use super::binding::Bindings;
 use super::core::Core;
 use super::events::Announcer;
+use super::machine_tool::{self, NodeSets};
 use super::nodeset::{MTCONNECT, Types};
 use super::watch::Watch;
-use super::{Context, Stats, history};
+use super::{Context, Options, Stats, history};
 
 /// What the parts of the face have in common.
 pub(super) struct Shared {
@@ -35,6 +37,10 @@ pub(super) struct Shared {
     pub(super) types: OnceLock<Types>,
     /// The index of the machines' namespace; set when the address space is made.
     pub(super) machines: OnceLock<u16>,
+    /// The folder of further node sets, as the configuration says.
+    nodesets: Option<PathBuf>,
+    /// Set when the address space is made, where the folder has what it takes.
+    pub(super) machine_tool: OnceLock<machine_tool::Types>,
     /// Most values in one answer to a history request.
     pub(super) history_values: usize,
     /// What the face counts.
@@ -48,7 +54,7 @@ impl Shared {
     pub(super) fn new(
         context: Context,
         announcer: Arc<Announcer>,
-        history_values: usize,
+        options: &Options,
         stats: Arc<Stats>,
     ) -> Self {
         Self {
@@ -57,7 +63,9 @@ impl Shared {
             bindings: ArcSwap::default(),
             types: OnceLock::new(),
             machines: OnceLock::new(),
-            history_values,
+            nodesets: options.nodesets.clone(),
+            machine_tool: OnceLock::new(),
+            history_values: options.limits.history_values,
             stats,
             watch: Watch::default(),
         }
@@ -97,7 +105,16 @@ impl Space {
         address_space.add_namespace(&machines_uri, machines);
         let types = Types::load(address_space, mtconnect);
         let core = Core::new(context, address_space, shared.history_values);
+        let sets = shared
+            .nodesets
+            .as_deref()
+            .map(|folder| NodeSets::load(folder, address_space, context.type_tree.write().namespaces_mut()));
         address_space.load_into_type_tree(&mut context.type_tree.write());
+        if let Some(types) =
+            sets.as_ref().and_then(|sets| sets.types(address_space, &*context.type_tree.read()))
+        {
+            let _ = shared.machine_tool.set(types);
+        }
         // Set once: there is one address space.
         let _ = shared.types.set(types);
         let _ = shared.machines.set(machines);
@@ -107,11 +124,13 @@ impl Space {
             is_namespace_subset: Some(false),
             ..NamespaceMetadata::default()
         };
-        let namespaces = vec![
+        let mut namespaces = vec![
             namespace("http://opcfoundation.org/UA/", 0),
             namespace(MTCONNECT, mtconnect),
             namespace(&machines_uri, machines),
         ];
+        let sets = sets.iter().flat_map(NodeSets::namespaces);
+        namespaces.extend(sets.map(|(uri, index)| namespace(uri, *index)));
         Self { core, shared, namespaces }
     }
 }

@@ -181,6 +181,7 @@ impl<'m> Builder<'m> {
             shape,
             duration,
             reset_reason,
+            extra: Vec::new(),
         })
     }
 

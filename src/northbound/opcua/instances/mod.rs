@@ -36,7 +36,7 @@ use super::binding::Bindings;
 use super::nodeset::Types;
 use crate::device_model::DeviceModel;
 use builder::Builder;
-use node::Node;
+pub(super) use node::{Held, Kind, Link, Node};
 
 /// All nodes of a device model.
 #[derive(Default)]
@@ -54,6 +54,16 @@ impl Tree {
         let mut builder = Builder::new(model, types, namespace);
         builder.devices(&mut bindings);
         Self { nodes: builder.nodes, bindings, version: model.model_change_time().to_string() }
+    }
+
+    /// Adds a node of another view of the same machines.
+    pub(super) fn add(&mut self, node: Node) {
+        self.nodes.push(node);
+    }
+
+    /// By data item: where its observations go, to be added to.
+    pub(super) fn bindings_mut(&mut self) -> &mut Bindings {
+        &mut self.bindings
     }
 
     /// By data item: where its observations go.

@@ -8,20 +8,20 @@ use smol_str::SmolStr;
 
 /// A node.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Node {
-    pub(super) id: NodeId,
+pub(in crate::northbound::opcua) struct Node {
+    pub(in crate::northbound::opcua) id: NodeId,
     /// Namespace and text of the BrowseName; the text is also the DisplayName.
-    pub(super) name: (u16, SmolStr),
+    pub(in crate::northbound::opcua) name: (u16, SmolStr),
     /// Null for types.
-    pub(super) type_definition: NodeId,
-    pub(super) kind: Kind,
+    pub(in crate::northbound::opcua) type_definition: NodeId,
+    pub(in crate::northbound::opcua) kind: Kind,
     /// References but for the type definition.
-    pub(super) links: Vec<Link>,
+    pub(in crate::northbound::opcua) links: Vec<Link>,
 }
 
 /// What kind of node.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Kind {
+pub(in crate::northbound::opcua) enum Kind {
     /// An object; `notifies` when clients can subscribe to its events.
     Object { notifies: bool },
     /// An object type that can have instances.
@@ -32,34 +32,36 @@ pub(super) enum Kind {
 
 /// What a variable holds.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Held {
+pub(in crate::northbound::opcua) enum Held {
     /// What the model says.
     Fixed(Variant),
     /// The value of a data item, with a history.
     Item,
     /// What comes with the value of a data item.
     Live,
+    /// Nothing, for the machine does not say it.
+    Nothing,
     /// When its parent was last changed (NodeVersion, part 3, 5.2.2).
     Version,
 }
 
 /// A reference.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Link {
-    pub(super) kind: NodeId,
-    pub(super) other: NodeId,
+pub(in crate::northbound::opcua) struct Link {
+    pub(in crate::northbound::opcua) kind: NodeId,
+    pub(in crate::northbound::opcua) other: NodeId,
     /// Whether the node is where it begins.
-    pub(super) is_forward: bool,
+    pub(in crate::northbound::opcua) is_forward: bool,
 }
 
 impl Node {
     /// Whether it is a property, and so a part of its parent to those who follow changes.
-    pub(super) fn is_property(&self) -> bool {
+    pub(in crate::northbound::opcua) fn is_property(&self) -> bool {
         self.type_definition == opcua_types::VariableTypeId::PropertyType
     }
 
     /// Whether a value that stands in the address space fits this node as well as it did `before`.
-    pub(super) fn keeps_value_of(&self, before: &Self) -> bool {
+    pub(in crate::northbound::opcua) fn keeps_value_of(&self, before: &Self) -> bool {
         let form = |kind: &Kind| match kind {
             Kind::Variable { data_type, rank, value: held @ (Held::Item | Held::Live | Held::Version) } => {
                 Some((data_type.clone(), *rank, held.clone()))
@@ -70,7 +72,7 @@ impl Node {
     }
 
     /// The library's node. `version` is the text of NodeVersion, `now` the time of what is fixed.
-    pub(super) fn build(&self, version: &str, now: DateTime) -> NodeType {
+    pub(in crate::northbound::opcua) fn build(&self, version: &str, now: DateTime) -> NodeType {
         let name = QualifiedName::new(self.name.0, self.name.1.as_str());
         let display = LocalizedText::new("", &self.name.1);
         match &self.kind {
@@ -113,6 +115,8 @@ impl Held {
         let (value, status) = match self {
             Self::Fixed(value) => (value.clone(), StatusCode::Good),
             Self::Version => (UAString::from(version).into(), StatusCode::Good),
+            // Part 8, 6.3.4: it is to get its value from somewhere, and nothing is connected.
+            Self::Nothing => (Variant::Empty, StatusCode::BadNotConnected),
             // The library forgets the status of a variable that has no value at all.
             Self::Item | Self::Live => (Variant::Empty, StatusCode::BadWaitingForInitialData),
         };

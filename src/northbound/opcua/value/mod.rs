@@ -63,6 +63,10 @@ pub(super) fn values(
         }
         (shape, value) => put(&binding.node, frame.hold(single(shape, value, binding, types))),
     }
+    for extra in &binding.extra {
+        let meant = extra.meaning.of(value).ok_or(StatusCode::BadOutOfRange);
+        put(&extra.node, frame.without_reset().hold(meant));
+    }
     if let Some(duration) = &binding.duration {
         let millis = observation.value.duration().map_or(Variant::Empty, |s| Variant::Double(s * 1_000.0));
         put(duration, frame.without_reset().hold(Ok(millis)));

@@ -35,6 +35,7 @@ fn binding(shape: Shape) -> Binding {
         shape,
         duration: None,
         reset_reason: None,
+        extra: Vec::new(),
     }
 }
 
