@@ -2,6 +2,7 @@
 
 mod check;
 mod demo;
+mod opcua;
 mod replay;
 mod run;
 mod service;
@@ -73,6 +74,9 @@ enum Command {
     ///
     /// Example: guideway verify http://cell-7:5000 opc.tcp://cell-7:4840 mqtt://broker --for 1m
     Verify(Box<verify::Arguments>),
+
+    /// Who is let in at the OPC UA server: client certificates, passwords, the server's certificate.
+    Opcua(opcua::Arguments),
 }
 
 /// Where the journal is kept.
@@ -101,6 +105,7 @@ pub fn main() -> ExitCode {
         Command::Demo(demo) => demo::run(demo, &logging),
         Command::Replay(replay) => replay::run(&replay, &logging),
         Command::Verify(verify) => verify::run(*verify, &logging),
+        Command::Opcua(opcua) => opcua::run(&opcua),
     };
     match result {
         Ok(status) => status,

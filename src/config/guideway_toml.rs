@@ -248,6 +248,8 @@ impl Reader<'_> {
         match value.get_mut() {
             DeValue::Table(table) => self.expand_table(table),
             DeValue::Array(elements) => elements.iter_mut().for_each(|element| self.expand_value(element)),
+            // A password's hash is full of dollar signs and names no variable.
+            DeValue::String(text) if text.starts_with("$argon2") => {}
             DeValue::String(text) if text.contains('$') => {
                 let (expanded, unknown) = expand::expand(text, true, expand::environment);
                 for name in unknown {

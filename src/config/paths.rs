@@ -17,6 +17,10 @@ pub(super) fn anchor(configuration: &mut Configuration, folder: &Path) {
     for mount in &mut configuration.mtconnect.files {
         anchor(&mut mount.path);
     }
+    if let Some(opcua) = &mut configuration.opcua {
+        opcua.pki_dir.iter_mut().chain(&mut opcua.nodesets).for_each(anchor);
+        opcua.users.iter_mut().filter_map(|user| user.certificate.as_mut()).for_each(anchor);
+    }
     for mqtt in &mut configuration.mqtt {
         let tls = &mut mqtt.tls;
         [&mut tls.ca, &mut tls.certificate, &mut tls.key].into_iter().flatten().for_each(anchor);

@@ -1,6 +1,7 @@
 //! What the types cannot say: ranges, names, addresses, files.
 
 mod faces;
+mod opcua;
 mod sources;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,6 +27,7 @@ pub(super) fn validate(
     check.journal(configuration);
     check.sources(configuration);
     check.mtconnect(&configuration.mtconnect);
+    check.opcua(configuration);
     check.mqtt(&configuration.mqtt);
     check.telemetry(configuration);
 }

@@ -6,7 +6,7 @@ use guideway_contract::{AdapterId, ConnectionState, Fault, Timestamp};
 use serde_json::{Map, Value, json};
 
 use super::{AdapterView, View};
-use crate::northbound::mqtt;
+use crate::northbound::{mqtt, opcua};
 use crate::pipeline::{Reason, SourceCounters};
 
 /// The report, and whether the gateway is ready.
@@ -47,8 +47,24 @@ pub fn report(view: &View) -> (bool, Value) {
         },
         "adapters": adapters,
         "destinations": destinations,
+        "opcua": view.opcua.get().map(|stats| opc_ua(stats)),
     });
     (ready, report)
+}
+
+/// The OPC UA server; null when there is none.
+fn opc_ua(stats: &opcua::Stats) -> Value {
+    json!({
+        "connections": stats.connections.load(Relaxed),
+        "sessions": stats.sessions.load(Relaxed),
+        "subscriptions": stats.subscriptions.load(Relaxed),
+        "values": stats.values.load(Relaxed),
+        "events": stats.events.load(Relaxed),
+        "eventsLost": stats.events_lost.load(Relaxed),
+        "missed": stats.missed.load(Relaxed),
+        "turnedAway": stats.turned_away.load(Relaxed),
+        "cutOff": stats.cut_off.load(Relaxed),
+    })
 }
 
 fn describe(adapter: &AdapterView, tally: Option<&SourceCounters>, now: Timestamp) -> Value {

@@ -25,7 +25,10 @@ pub fn filter(log: &Log) -> String {
 pub fn start(filter: &str, format: LogFormat, file: Option<&Path>) -> Result<(), String> {
     // The MQTT crates log every packet and every failed attempt; what matters of it is logged by
     // the face itself.
-    let quiet = "mqtt5=error,rumqttc_v4_next=error,rumqttc_v5_next=error,rumqttc_core_next=error";
+    // The OPC UA crates log every connection, and as errors what clients do wrong.
+    let quiet = "mqtt5=error,rumqttc_v4_next=error,rumqttc_v5_next=error,rumqttc_core_next=error,\
+                 opcua_server=off,opcua_server::server=error,opcua_core=off,opcua_crypto=off,\
+                 opcua_types=off,opcua_nodes=off,opcua_client=off";
     let wanted = EnvFilter::try_new(format!("{quiet},{filter}"))
         .map_err(|error| format!("`{filter}` is not a log level: {error}"))?;
     let writer = match file {

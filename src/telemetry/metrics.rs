@@ -14,6 +14,7 @@ use prometheus_client::registry::Registry;
 use super::{AdapterView, View};
 use crate::northbound::mqtt::{State, Status, Watch};
 use crate::northbound::mtconnect::Stats;
+use crate::northbound::opcua;
 use crate::pipeline::Reason;
 
 /// The text of OpenMetrics, and its content type.
@@ -46,7 +47,8 @@ impl Collector for Counts {
         pipeline(&mut encoder, view)?;
         journal(&mut encoder, view)?;
         destinations(&mut encoder, view)?;
-        view.http.get().map_or(Ok(()), |stats| http(&mut encoder, stats))
+        view.http.get().map_or(Ok(()), |stats| http(&mut encoder, stats))?;
+        view.opcua.get().map_or(Ok(()), |stats| opc_ua(&mut encoder, stats))
     }
 }
 
@@ -163,6 +165,28 @@ fn http(encoder: &mut DescriptorEncoder<'_>, stats: &Stats) -> fmt::Result {
     let open = [("connections", &stats.connections), ("streams", &stats.streams), ("groups", &stats.groups)];
     let rows: Vec<_> = open.iter().map(|(what, count)| (vec![("what", *what)], count.get() as f64)).collect();
     gauges(encoder, "http_open", "What is open at the HTTP face", &rows)
+}
+
+fn opc_ua(encoder: &mut DescriptorEncoder<'_>, stats: &opcua::Stats) -> fmt::Result {
+    let counts = [
+        ("values", &stats.values),
+        ("events", &stats.events),
+        ("events_lost", &stats.events_lost),
+        ("missed", &stats.missed),
+        ("turned_away", &stats.turned_away),
+        ("cut_off", &stats.cut_off),
+    ];
+    let rows: Vec<_> =
+        counts.iter().map(|(what, count)| (vec![("what", *what)], count.load(Relaxed))).collect();
+    counters(encoder, "opcua", "What the OPC UA server did", &rows)?;
+    let open = [
+        ("connections", &stats.connections),
+        ("sessions", &stats.sessions),
+        ("subscriptions", &stats.subscriptions),
+    ];
+    let rows: Vec<_> =
+        open.iter().map(|(what, count)| (vec![("what", *what)], count.load(Relaxed) as f64)).collect();
+    gauges(encoder, "opcua_open", "What is open at the OPC UA server", &rows)
 }
 
 fn journal(encoder: &mut DescriptorEncoder<'_>, view: &View) -> fmt::Result {

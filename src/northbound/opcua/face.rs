@@ -1,22 +1,25 @@
 //! The server: endpoints, limits, its life.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use opcua_server::address_space::AddressSpace;
 use opcua_server::diagnostics::DiagnosticsNodeManagerBuilder;
 use opcua_server::node_manager::ServerContext;
 use opcua_server::node_manager::memory::{InMemoryNodeManager, InMemoryNodeManagerBuilder};
-use opcua_server::{Server, ServerBuilder, ServerHandle};
-use tokio::net::TcpListener;
+use opcua_server::{Server, ServerBuilder, ServerHandle, ServerInfo};
+use opcua_types::{ServerState, VariableId, Variant};
+use tokio::net::{TcpListener, TcpSocket};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use super::events::Announcer;
 use super::feed::Feed;
-use super::security::{Access, settings};
+use super::security::{Access, Gate, Keeper, keep_registered, settings};
 use super::space::{Shared, Space};
 use super::{Context, Options};
 
@@ -58,13 +61,29 @@ pub struct Stats {
     pub events_lost: AtomicU64,
     /// Observations that were gone from memory before they were shown.
     pub missed: AtomicU64,
+    /// Connections that are open.
+    pub connections: AtomicU64,
+    /// Connections for which there was no room.
+    pub turned_away: AtomicU64,
+    /// Connections that were ended because of what came over them, or because nothing did.
+    pub cut_off: AtomicU64,
+    /// Sessions that are open.
+    pub sessions: AtomicU64,
+    /// Subscriptions of all sessions.
+    pub subscriptions: AtomicU64,
 }
 
 /// The OPC UA server, listening.
 pub struct Face {
     address: SocketAddr,
     stats: Arc<Stats>,
+    /// Where clients come.
     listener: TcpListener,
+    /// Where the server takes what the gate lets through.
+    inner: TcpListener,
+    gate: Arc<Gate>,
+    keeper: Keeper,
+    discovery: Option<String>,
     server: Server,
     handle: ServerHandle,
     feed: Feed,
@@ -91,8 +110,15 @@ impl Face {
             .node_managers()
             .get_of_type::<InMemoryNodeManager<Space>>()
             .ok_or_else(|| StartError::Server("the node manager is not there".into()))?;
+        let keeper = Keeper::new(options.pki(&shared.context.data_dir), options.trust_all);
         let feed = Feed::begin(shared, nodes.address_space().clone(), handle.subscriptions().clone());
-        Ok(Self { address, stats, listener, server, handle, feed })
+        let inner = loopback().map_err(|error| {
+            StartError::Server(format!("cannot listen on loopback, where the gate hands over: {error}"))
+        })?;
+        let behind = inner.local_addr().map_err(|error| StartError::Server(error.to_string()))?;
+        let gate = Arc::new(Gate::new(options, behind, stats.clone()));
+        let discovery = options.discovery_url.clone();
+        Ok(Self { address, stats, listener, inner, gate, keeper, discovery, server, handle, feed })
     }
 
     /// Where it listens.
@@ -105,21 +131,88 @@ impl Face {
         self.stats.clone()
     }
 
-    /// Serves until `cancel`.
+    /// Serves until `cancel`; ends within a second then, with every task that it started.
     pub async fn serve(self, cancel: CancellationToken) {
-        let Self { listener, server, handle, feed, .. } = self;
-        let mut server = tokio::spawn(server.run_with(listener));
-        let mut feed = std::pin::pin!(feed.run(cancel.clone()));
+        let Self { address, stats, listener, inner, gate, keeper, discovery, server, handle, feed } = self;
+        let (cut, tasks) = (CancellationToken::new(), TaskTracker::new());
+        let mut server = tokio::spawn(server.run_with(inner));
+        if !listens(&handle, &server).await {
+            let why = server.await;
+            tracing::error!(?why, "the OPC UA server did not start");
+            return cancel.cancelled().await;
+        }
+        // The server takes the port where the gate hands over for its own, and would tell it to clients.
+        handle.info().port.store(address.port(), Ordering::Relaxed);
+
+        let config = handle.info().config.as_ref().clone();
+        let registration = discovery.map(|url| keep_registered(url, config, cancel.clone()));
+        tasks.spawn(feed.run(cancel.clone()));
+        tasks.spawn(keeper.run(cancel.clone()));
+        tasks.spawn(count(handle.info().clone(), stats, cancel.clone()));
+        if let Some(registration) = registration {
+            tasks.spawn(registration);
+        }
+        tasks.spawn(gate.serve(listener, cancel.clone(), cut.clone(), tasks.clone()));
         tokio::select! {
-            () = &mut feed => {}
+            () = cancel.cancelled() => {}
             ended = &mut server => {
                 tracing::error!(?ended, "the OPC UA server ended by itself");
-                return feed.await;
+                cut.cancel();
+                return cancel.cancelled().await;
             }
         }
+        // Clients are told that the server stops; who does not listen is cut off.
+        handle.set_server_state(ServerState::Shutdown);
         handle.cancel();
         if tokio::time::timeout(FAREWELL, &mut server).await.is_err() {
             server.abort();
+        }
+        cut.cancel();
+        tasks.close();
+        tasks.wait().await;
+    }
+}
+
+/// A listener that only this host reaches, on a free port.
+fn loopback() -> std::io::Result<TcpListener> {
+    let socket = TcpSocket::new_v4()?;
+    // The sockets that it accepts have this from it. Without it, answers in more than one part would
+    // wait for each other.
+    socket.set_nodelay(true)?;
+    socket.bind((Ipv4Addr::LOCALHOST, 0).into())?;
+    socket.listen(1_024)
+}
+
+/// Waits until the server takes connections: then its address space is complete. False when it has
+/// ended instead.
+async fn listens(handle: &ServerHandle, server: &JoinHandle<Result<(), String>>) -> bool {
+    // Set once, when it begins to take connections.
+    while handle.info().port.load(Ordering::Relaxed) == 0 {
+        if server.is_finished() {
+            return false;
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    true
+}
+
+/// Keeps count of what the server has open.
+async fn count(info: Arc<ServerInfo>, stats: Arc<Stats>, cancel: CancellationToken) {
+    const SESSIONS: VariableId =
+        VariableId::Server_ServerDiagnostics_ServerDiagnosticsSummary_CurrentSessionCount;
+    const SUBSCRIPTIONS: VariableId =
+        VariableId::Server_ServerDiagnostics_ServerDiagnosticsSummary_CurrentSubscriptionCount;
+    let read = |variable| match info.diagnostics.get(variable).and_then(|value| value.value) {
+        Some(Variant::UInt32(count)) => u64::from(count),
+        _ => 0,
+    };
+    let mut tick = tokio::time::interval(Duration::from_secs(1));
+    loop {
+        stats.sessions.store(read(SESSIONS), Ordering::Relaxed);
+        stats.subscriptions.store(read(SUBSCRIPTIONS), Ordering::Relaxed);
+        tokio::select! {
+            () = cancel.cancelled() => return,
+            _ = tick.tick() => {}
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::Deserialize;
 
@@ -120,8 +121,15 @@ pub enum Role {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
-    /// Sessions of all clients together.
+    /// Connections of all clients together. One address gets at most three quarters of them.
+    pub connections: usize,
+    /// Sessions of all clients together. Over the endpoint without security at most three quarters of
+    /// them are taken.
     pub sessions: usize,
+    /// How long a session is kept over which nothing is asked. Clients may ask for less; most ask for
+    /// an hour, and then keep alive what they get.
+    #[serde(with = "crate::config::duration")]
+    pub session_timeout: Duration,
     /// Subscriptions of one session.
     pub subscriptions: usize,
     /// Monitored items of one subscription.
@@ -130,7 +138,10 @@ pub struct Limits {
     pub queue: usize,
     /// Notification messages that wait for a client to fetch them.
     pub notifications: usize,
-    /// Largest message, in bytes, either way.
+    /// Largest request, in bytes.
+    #[serde(with = "crate::config::size")]
+    pub request_size: usize,
+    /// Largest answer, in bytes.
     #[serde(with = "crate::config::size")]
     pub message_size: usize,
     /// Most elements in an array that a client sends.
@@ -142,11 +153,14 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
+            connections: 200,
             sessions: 100,
+            session_timeout: Duration::from_secs(120),
             subscriptions: 100,
             items: 20_000,
             queue: 1_000,
             notifications: 1_000,
+            request_size: 4 << 20,
             message_size: 64 << 20,
             array_length: 100_000,
             history_values: 10_000,

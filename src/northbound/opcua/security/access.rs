@@ -22,7 +22,7 @@ use super::password;
 use super::rate::Rate;
 
 /// The library's word for clients without a name; nobody may be called so.
-pub(crate) const ANONYMOUS: &str = opcua_server::ANONYMOUS_USER_TOKEN_ID;
+pub const ANONYMOUS: &str = opcua_server::ANONYMOUS_USER_TOKEN_ID;
 
 /// Passwords that are checked at a time: each takes a core and 19 MiB for as long as it takes.
 const CHECKED_AT_ONCE: usize = 2;

@@ -18,8 +18,9 @@ use rsa::pkcs8::{DecodePrivateKey as _, EncodePrivateKey as _, LineEnding};
 use rsa::rand_core::OsRng;
 use rsa::traits::PublicKeyParts as _;
 
-use super::super::StartError;
+use super::super::{Options, StartError};
 use super::certificate::{self, Certificate, Subject};
+use super::settings;
 
 /// Length of our own key, in bits: held to be good beyond 2030.
 const KEY_BITS: usize = 3_072;
@@ -89,7 +90,7 @@ impl Pki {
         let key = self.ensure_key()?;
         let path = self.certificate();
         if !path.exists() {
-            let certificate = self.renew(&key, subject)?;
+            let certificate = self.make(&key, subject)?;
             return Ok(Own { certificate, made: true, remark: None });
         }
         let cure = "put it right, or take it away: a new one is made, which clients have to trust anew";
@@ -105,7 +106,7 @@ impl Pki {
             let remark = format!("the certificate {} {trouble}", path.display());
             return Ok(Own { certificate: found, made: false, remark: Some(remark) });
         }
-        let certificate = self.renew(&key, subject)?;
+        let certificate = self.make(&key, subject)?;
         let remark = format!(
             "made a new certificate in {}: the one before {trouble}; clients have to trust the new one",
             path.display()
@@ -113,14 +114,18 @@ impl Pki {
         Ok(Own { certificate, made: false, remark: Some(remark) })
     }
 
-    /// Makes the certificate anew, with the key that is there.
-    pub(crate) fn make_anew(&self, subject: &Subject) -> Result<Certificate, StartError> {
+    /// Makes the certificate anew, for what the options say now, with the key that is there or a new
+    /// one.
+    ///
+    /// # Errors
+    /// When a file cannot be read or written.
+    pub fn renew(&self, options: &Options, gateway: &str) -> Result<Certificate, StartError> {
         self.make_folders()?;
         let key = self.ensure_key()?;
-        self.renew(&key, subject)
+        self.make(&key, &settings::subject(options, gateway))
     }
 
-    fn renew(&self, key: &RsaPrivateKey, subject: &Subject) -> Result<Certificate, StartError> {
+    fn make(&self, key: &RsaPrivateKey, subject: &Subject) -> Result<Certificate, StartError> {
         let path = self.certificate();
         let der = certificate::make(key, subject).map_err(|cause| pki(&path, cause))?;
         write(&path, &der, 0o644).map_err(|error| cannot(&path, "written", &error))?;

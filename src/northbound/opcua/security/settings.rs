@@ -1,6 +1,7 @@
 //! From our options to those of the library.
 
 use std::path::Path;
+use std::time::Duration;
 
 use opcua_crypto::SecurityPolicy;
 use opcua_server::{Limits, OperationalLimits, ServerConfig, ServerEndpoint, SubscriptionLimits};
@@ -34,11 +35,13 @@ pub(crate) fn config(options: &Options, context: &Context, port: u16) -> ServerC
         certificate_path: std::path::absolute(pki.certificate()).ok(),
         private_key_path: std::path::absolute(pki.key()).ok(),
         pki_dir: clients.folder().to_path_buf(),
-        discovery_server_url: options.discovery_url.clone(),
         discovery_urls: hostnames.iter().map(url).collect(),
         limits: limits(options),
         subscription_poll_interval_ms: TICK,
         diagnostics: true,
+        max_session_timeout_ms: milliseconds(options.limits.session_timeout),
+        // What clients ask for most often; the keys of a channel are made anew then.
+        max_secure_channel_token_lifetime_ms: 3_600_000,
         ..ServerConfig::default()
     };
     config.certificate_validation.trust_client_certs = options.trust_all;
@@ -98,6 +101,10 @@ pub(crate) fn subject(options: &Options, gateway: &str) -> Subject {
     Subject { common_name: application_name(gateway), application_uri: application_uri(gateway), hosts }
 }
 
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
 /// An IPv6 address as it stands in a URL.
 fn bracketed(host: &str) -> String {
     if host.contains(':') { format!("[{host}]") } else { host.to_owned() }
@@ -115,6 +122,9 @@ fn limits(options: &Options) -> Limits {
         send_buffer_size: CHUNK,
         receive_buffer_size: CHUNK,
         max_sessions: wanted.sessions,
+        max_browse_continuation_points: 100,
+        max_history_continuation_points: 100,
+        max_query_continuation_points: 10,
         subscriptions: SubscriptionLimits {
             max_subscriptions_per_session: wanted.subscriptions,
             max_monitored_items_per_sub: wanted.items,
@@ -126,10 +136,11 @@ fn limits(options: &Options) -> Limits {
         },
         operational: OperationalLimits {
             max_monitored_items_per_call: 10_000,
+            // Each may bring `history_values` values.
+            max_nodes_per_history_read_data: 20,
             max_nodes_per_translate_browse_paths_to_node_ids: 1_000,
             ..OperationalLimits::default()
         },
-        ..Limits::default()
     }
 }
 
