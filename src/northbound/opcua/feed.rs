@@ -15,6 +15,7 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use super::binding::{Binding, Shape};
+use super::events::PACE;
 use super::instances::{Change, Tree};
 use super::nodeset::Types;
 use super::space::Shared;
@@ -34,7 +35,7 @@ const MOST_VALUES: usize = 16_384;
 /// steady trickle would otherwise cost a pass over the locks for each observation.
 const GATHER: Duration = Duration::from_millis(2);
 
-/// How often events that wait, newcomers and changes of the model are looked for.
+/// How often newcomers and changes of the model are looked for.
 const TICK: Duration = Duration::from_millis(50);
 
 /// The verb of ModelChangeStructureDataType for a node that is gone (part 3, 9.32.5).
@@ -97,6 +98,7 @@ impl Feed {
                     writer_gone = changed.is_err();
                     tokio::time::sleep(GATHER).await;
                 }
+                () = tokio::time::sleep(PACE), if self.shared.announcer.waiting() => {}
                 _ = tick.tick() => {}
             }
         }

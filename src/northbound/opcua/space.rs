@@ -34,7 +34,7 @@ pub(super) struct Shared {
     /// Where observations go; swapped when the model changes.
     pub(super) bindings: ArcSwap<Bindings>,
     /// Set when the address space is made.
-    pub(super) types: OnceLock<Types>,
+    pub(super) types: OnceLock<Arc<Types>>,
     /// The index of the machines' namespace; set when the address space is made.
     pub(super) machines: OnceLock<u16>,
     /// The folder of further node sets, as the configuration says.
@@ -103,7 +103,8 @@ impl Space {
         address_space.add_namespace("http://opcfoundation.org/UA/", 0);
         address_space.add_namespace(MTCONNECT, mtconnect);
         address_space.add_namespace(&machines_uri, machines);
-        let types = Types::load(address_space, mtconnect);
+        let types = Arc::new(Types::load(address_space, mtconnect));
+        shared.announcer.begin(types.clone(), shared.stats.clone());
         let core = Core::new(context, address_space, shared.history_values);
         let sets = shared
             .nodesets
@@ -256,6 +257,10 @@ impl InMemoryNodeManagerImpl for Space {
         items: &mut [&mut &mut CreateMonitoredItem],
     ) {
         self.shared.announcer.monitor(context, items);
+    }
+
+    async fn modify_monitored_items(&self, _context: &RequestContext, items: &[&MonitoredItemUpdateRef]) {
+        self.shared.announcer.changed(items);
     }
 
     async fn delete_monitored_items(&self, _context: &RequestContext, items: &[&MonitoredItemRef]) {
