@@ -106,6 +106,7 @@ impl Face {
         let shared = Shared::new(context, announcer, options, stats.clone());
         let shared = Arc::new(shared);
         let (server, handle) = build(options, address.port(), &shared)?;
+        shared.announcer.install(&mut handle.info().type_loaders.write());
         let nodes = handle
             .node_managers()
             .get_of_type::<InMemoryNodeManager<Space>>()

@@ -244,6 +244,7 @@ impl InMemoryNodeManagerImpl for Space {
     }
 
     async fn modify_monitored_items(&self, _context: &RequestContext, items: &[&MonitoredItemUpdateRef]) {
+        self.shared.announcer.changed(items);
         let is_machine =
             |item: &&&MonitoredItemUpdateRef| self.shared.machines.get() == Some(&item.node_id().namespace);
         let items: Vec<_> = items.iter().filter(is_machine).copied().collect();
@@ -257,10 +258,6 @@ impl InMemoryNodeManagerImpl for Space {
         items: &mut [&mut &mut CreateMonitoredItem],
     ) {
         self.shared.announcer.monitor(context, items);
-    }
-
-    async fn modify_monitored_items(&self, _context: &RequestContext, items: &[&MonitoredItemUpdateRef]) {
-        self.shared.announcer.changed(items);
     }
 
     async fn delete_monitored_items(&self, _context: &RequestContext, items: &[&MonitoredItemRef]) {

@@ -286,7 +286,7 @@ fn order(elements: &[Element]) -> Result<Vec<usize>, usize> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::super::kind::Kind;
     use super::super::occurrence::Ids;
     use super::super::occurrence::testing::*;
@@ -328,7 +328,7 @@ mod tests {
         let (yes, no) = (Variant::Boolean(true), Variant::Boolean(false));
         let source = NodeId::new(3, "d0/system");
         let cases: Vec<(&str, Filter, &Variant)> = vec![
-            ("NodeId =", Filter::new().eq(at("SourceNode"), it(source.clone())), &yes),
+            ("NodeId =", Filter::new().eq(at("SourceNode"), it(source)), &yes),
             ("NodeId = other", Filter::new().eq(at("SourceNode"), it(NodeId::new(3, "d0/x"))), &no),
             ("String =", Filter::new().eq(at("2:NativeCode"), it("401")), &yes),
             ("Text =", Filter::new().eq(at("2:ActiveState"), it(LocalizedText::new("", "Active"))), &yes),
@@ -574,6 +574,3 @@ mod tests {
         }
     }
 }
-
-#[cfg(test)]
-pub(super) use tests::any_filter;

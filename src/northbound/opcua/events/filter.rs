@@ -303,7 +303,7 @@ impl EventField for Announced<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::clause::any_filter;
+    use super::super::clause::tests::any_filter;
     use super::super::occurrence::Ids;
     use super::super::occurrence::testing::*;
     use super::*;

@@ -13,6 +13,8 @@ mod like;
 mod occurrence;
 mod operator;
 mod refresh;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::sync::atomic::Ordering;
@@ -23,7 +25,7 @@ use guideway_contract::{ItemIndex, Message, Observation, Value};
 use opcua_core::sync::Mutex;
 use opcua_server::node_manager::{MethodCall, MonitoredItemRef, MonitoredItemUpdateRef, RequestContext};
 use opcua_server::{CreateMonitoredItem, SubscriptionCache};
-use opcua_types::{AttributeId, StatusCode, TypeLoader};
+use opcua_types::{AttributeId, StatusCode, TypeLoaderCollection};
 use rustc_hash::{FxHashMap, FxHashSet};
 use smol_str::SmolStr;
 
@@ -90,9 +92,15 @@ impl Announcer {
         let _ = self.terms.set(Known { terms, types, stats });
     }
 
-    /// The loader that makes event filters of clients fit for the server; stands before all others.
-    pub(super) fn loader(self: &Arc<Self>) -> Arc<dyn TypeLoader> {
-        Arc::new(Loader(self.clauses.clone()))
+    /// Puts the loader that makes event filters of clients fit for the server before all others. To be
+    /// called before the server runs: connections take the loaders along.
+    pub(super) fn install(&self, loaders: &mut TypeLoaderCollection) {
+        let mut all = TypeLoaderCollection::new_empty();
+        all.add_type_loader(Loader(self.clauses.clone()));
+        for loader in loaders.iter() {
+            all.add(loader.clone());
+        }
+        *loaders = all;
     }
 
     /// Takes up the conditions as they stand. The first time nobody is told; later, when observations were gone

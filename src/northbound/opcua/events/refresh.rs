@@ -92,20 +92,21 @@ enum Wrong {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::slice::from_ref;
 
     #[test]
     fn arguments_are_two_numbers_or_one() {
         let (one, text) = (Variant::UInt32(1), Variant::from("1"));
         let read = Wanted::read;
-        assert_eq!(read(&[one.clone()], 1), Ok(Wanted { subscription: 1, item: None }));
+        assert_eq!(read(from_ref(&one), 1), Ok(Wanted { subscription: 1, item: None }));
         assert_eq!(
             read(&[one.clone(), Variant::UInt32(2)], 2),
             Ok(Wanted { subscription: 1, item: Some(2) })
         );
         assert_eq!(read(&[], 1), Err(Wrong::Number(StatusCode::BadArgumentsMissing)));
-        assert_eq!(read(&[one.clone()], 2), Err(Wrong::Number(StatusCode::BadArgumentsMissing)));
+        assert_eq!(read(from_ref(&one), 2), Err(Wrong::Number(StatusCode::BadArgumentsMissing)));
         assert_eq!(read(&[one.clone(), one.clone()], 1), Err(Wrong::Number(StatusCode::BadTooManyArguments)));
-        assert_eq!(read(&[text.clone()], 1), Err(Wrong::Types(vec![StatusCode::BadTypeMismatch])));
+        assert_eq!(read(from_ref(&text), 1), Err(Wrong::Types(vec![StatusCode::BadTypeMismatch])));
         let types = Wrong::Types(vec![StatusCode::Good, StatusCode::BadTypeMismatch]);
         assert_eq!(read(&[one, text], 2), Err(types));
     }
