@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use guideway::device_model::{self, DeviceModel, SharedModel};
-use guideway::journal::{Journal, Options, Selection, Stretch, Writer};
+use guideway::journal::{HistoryQuery, Journal, Options, Selection, Stretch, Writer};
 use guideway_contract::{ItemIndex, Observation, Timestamp, Value};
 
 /// Observations of one round.
@@ -154,5 +154,57 @@ fn disk(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, append, read, disk);
+/// A million observations of 200 items in order of time, seven eighths of them on disk only.
+fn history(c: &mut Criterion) {
+    const ITEMS: u32 = 200;
+    const ALL: i64 = 1_000_000;
+    let model = model(ITEMS as usize);
+    let folder = tempfile::tempdir().expect("a folder");
+    let (mut writer, journal) = open(Some(folder.path()), &model);
+    let time = |n: i64| Timestamp::from_nanos(1_770_000_000_000_000_000 + n * 100_000, 6);
+    let observation = |n: i64| {
+        let value = Value::Number(((n * 7_919) % 400_000) as f64 / 1_000.0);
+        Observation::new(ItemIndex((n % i64::from(ITEMS)) as u32), time(n), time(n + 3), value)
+    };
+    for n in (0..ALL).step_by(100) {
+        writer.append(&mut (n..n + 100).map(observation).collect());
+    }
+    let whole = |limit| HistoryQuery {
+        item: ItemIndex(7),
+        from: None,
+        until: None,
+        backward: false,
+        limit,
+        after: None,
+    };
+    let mut group = c.benchmark_group("journal history");
+    group.sample_size(20);
+    let mut measure = |name: &str, query: &HistoryQuery, expected: usize| {
+        group.bench_function(name, |b| {
+            b.iter(|| {
+                let page = journal.history(query).expect("nothing was removed");
+                assert_eq!(page.observations.len(), expected);
+            });
+        });
+    };
+    measure("one item, all 5,000", &whole(10_000), 5_000);
+    measure("one item, the oldest 100", &whole(100), 100);
+    measure("one item, the newest 100", &HistoryQuery { backward: true, ..whole(100) }, 100);
+    let (from, until) = (Some(time(ALL / 2)), Some(time(ALL / 2 + 20_000)));
+    measure("one item, 100 in the middle", &HistoryQuery { from, until, ..whole(1_000) }, 100);
+    let absent = HistoryQuery { until: Some(time(0)), ..whole(100) };
+    measure("one item, before everything", &absent, 0);
+    let queries: Vec<_> =
+        (0..100).map(|item| HistoryQuery { item: ItemIndex(item), ..whole(500) }).collect();
+    group.bench_function("100 items, the oldest 500 of each", |b| {
+        b.iter(|| {
+            let pages = journal.histories(&queries);
+            let found: usize = pages.into_iter().flatten().map(|page| page.observations.len()).sum();
+            assert_eq!(found, 50_000);
+        });
+    });
+    group.finish();
+}
+
+criterion_group!(benches, append, read, disk, history);
 criterion_main!(benches);

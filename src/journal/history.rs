@@ -34,7 +34,7 @@ const BUDGET: u64 = 64 << 20;
 
 /// What the pages of one call may take in memory, about: long texts, series and whole sets make pages
 /// short.
-const WEIGHT: usize = 32 << 20;
+const WEIGHT: usize = 8 << 20;
 
 /// What is wanted of the history of one data item.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -684,7 +684,7 @@ mod tests {
     fn large_sets_make_pages_short_but_none_is_left_out() {
         let bench = Bench::new(10);
         let (mut writer, journal) = bench.open();
-        let text = "x".repeat(1 << 20);
+        let text = "x".repeat(1 << 18);
         let set = |key: usize| {
             let entry = Entry { key: format!("k{key}").into(), cell: Cell::Text(text.as_str().into()) };
             let value = Value::DataSet(Arc::new(DataSet::new(None, vec![entry])));
