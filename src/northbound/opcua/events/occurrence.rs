@@ -412,6 +412,7 @@ pub(super) mod testing {
             shape: Shape::Condition,
             duration: None,
             reset_reason: None,
+            extra: Vec::new(),
         }
     }
 

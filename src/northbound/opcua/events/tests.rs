@@ -98,7 +98,7 @@ impl Stage {
         };
         let announcer = Arc::new(Announcer::default());
         let shared =
-            Arc::new(Shared::new(context.clone(), announcer.clone(), 1_000, Arc::<Stats>::default()));
+            Arc::new(Shared::new(context.clone(), announcer.clone(), &options, Arc::<Stats>::default()));
         let space = shared.clone();
         let (server, handle) = ServerBuilder::from_config(settings::config(&options, &context, port))
             .without_node_managers()

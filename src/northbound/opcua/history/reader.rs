@@ -363,6 +363,7 @@ mod tests {
             shape,
             duration: None,
             reset_reason: None,
+            extra: Vec::new(),
         };
         let target = Target::new(item.0, Arc::new(binding));
         Historian { journal, writer, types: Types::load(&mut AddressSpace::new(), 2), target }
