@@ -194,8 +194,7 @@ fn history(c: &mut Criterion) {
     measure("one item, 100 in the middle", &HistoryQuery { from, until, ..whole(1_000) }, 100);
     let absent = HistoryQuery { until: Some(time(0)), ..whole(100) };
     measure("one item, before everything", &absent, 0);
-    let queries: Vec<_> =
-        (0..100).map(|item| HistoryQuery { item: ItemIndex(item), ..whole(500) }).collect();
+    let queries: Vec<_> = (0..100).map(|item| HistoryQuery { item: ItemIndex(item), ..whole(500) }).collect();
     group.bench_function("100 items, the oldest 500 of each", |b| {
         b.iter(|| {
             let pages = journal.histories(&queries);

@@ -345,3 +345,6 @@ fn timed(status: StatusCode) -> DataValue {
         server_picoseconds: None,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -136,9 +136,9 @@ impl Space {
     }
 }
 
-/// A sampling interval that is none: the library counts in microseconds, and this is 0 of them. Values are
-/// told when they come, each with the source time that it has. With an interval of its own the library
-/// would shift the source times of values that come sooner.
+/// The shortest sampling interval that the library lets us revise one to, in milliseconds: it counts in
+/// microseconds, and this is 0 of them. Values are told when they come; with an interval of its own the
+/// library would shift the source times of those that come sooner (see `watch` for what is left).
 const EXCEPTION_BASED: f64 = 0.0004;
 
 impl Space {
@@ -223,19 +223,22 @@ impl InMemoryNodeManagerImpl for Space {
         let address_space = address_space.read();
         for item in items {
             let node = item.item_to_monitor();
-            let value = self.value(context, &address_space, node, 0.0, TimestampsToReturn::Both);
+            let mut value = self.value(context, &address_space, node, 0.0, TimestampsToReturn::Both);
             if is_refusal(value.status()) {
                 item.set_status(value.status());
                 continue;
             }
             if self.shared.machines.get() == Some(&node.node_id.namespace) {
-                let sampled = item.sampling_interval() < 0.0;
-                if sampled {
+                if value.status() == StatusCode::BadWaitingForInitialData {
+                    // When nothing happened is no time that others lie before.
+                    value.source_timestamp = None;
+                }
+                if item.sampling_interval() < 0.0 {
                     item.revise_queue_size(1);
                 } else if item.sampling_interval() > 0.0 {
                     item.revise_sampling_interval(EXCEPTION_BASED);
                 }
-                self.shared.watch.enter(&item.item_to_monitor().node_id, item.handle(), sampled, &value);
+                self.shared.watch.enter(item, &value);
             }
             item.set_initial_value(value);
             item.set_status(StatusCode::Good);
@@ -243,12 +246,12 @@ impl InMemoryNodeManagerImpl for Space {
         }
     }
 
-    async fn modify_monitored_items(&self, _context: &RequestContext, items: &[&MonitoredItemUpdateRef]) {
+    async fn modify_monitored_items(&self, context: &RequestContext, items: &[&MonitoredItemUpdateRef]) {
         self.shared.announcer.changed(items);
         let is_machine =
             |item: &&&MonitoredItemUpdateRef| self.shared.machines.get() == Some(&item.node_id().namespace);
         let items: Vec<_> = items.iter().filter(is_machine).copied().collect();
-        self.shared.watch.modified(&items);
+        self.shared.watch.modified(&items, context.subscriptions(), context.session_id());
     }
 
     async fn create_event_monitored_items(
