@@ -155,7 +155,12 @@ impl<'f> Import<'f> {
             type_id: moved(&reference.type_id, index),
             is_forward: reference.is_forward,
         };
-        ImportedItem { node: made, references: node.references.iter().map(reference).collect() }
+        // A namespace that a file names twice is one for the server, and with it two of its nodes; the
+        // address space takes no reference of a node to itself.
+        let id = made.as_node().node_id();
+        let references = node.references.iter().map(reference).filter(|reference| reference.target_id != *id);
+        let references = references.collect();
+        ImportedItem { node: made, references }
     }
 
     fn definition(
@@ -241,7 +246,8 @@ impl NodeSetImport for Import<'_> {
     }
 
     fn get_own_namespaces(&self) -> Vec<String> {
-        self.file.models.iter().map(|model| model.uri.to_string()).collect()
+        let models = self.file.models.iter().map(|model| &model.uri);
+        models.filter(|uri| self.file.uris.contains(uri)).map(ToString::to_string).collect()
     }
 
     fn load<'a>(
