@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 
 use super::{Logging, print, say};
-use crate::config::{Log, LogLevel, duration};
+use crate::config::{Log, duration};
 use crate::verify::{self, Difference, MqttLogin, OpcUaLogin, Options, Progress, Report};
 
 /// Most differences that are shown of one face.
@@ -76,8 +76,10 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: Arguments, logging: &Logging) -> anyhow::Result<ExitCode> {
-    // What a client library has to say about a connection is of no use to who reads the table.
-    logging.start(&Log { level: LogLevel::Error, ..Log::default() })?;
+    // What the client libraries log about connections is of no use to who reads the table.
+    if logging.level.is_some() {
+        logging.start(&Log::default())?;
+    }
     let options = arguments.options()?;
     let line = Line { to_terminal: std::io::stderr().is_terminal() };
     let show = |progress| line.show(progress);

@@ -212,12 +212,18 @@ impl Faces {
     async fn first_values(&self, patience: Duration) -> Result<(), Error> {
         let deadline = Instant::now() + patience.max(Duration::from_secs(5));
         for (url, face) in &self.opcua {
-            while face.waiting() > 0 && Instant::now() < deadline {
+            while !face.waiting().is_empty() && Instant::now() < deadline {
                 self.broken()?;
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
-            if face.waiting() > 0 {
-                let why = format!("{} items have not told their value in time", face.waiting());
+            let silent = face.waiting();
+            if !silent.is_empty() {
+                let first: Vec<String> = silent.iter().take(5).map(ToString::to_string).collect();
+                let why = format!(
+                    "{} items have not told their value in time, such as {}",
+                    silent.len(),
+                    first.join(", ")
+                );
                 return Err(Error::Face { url: url.clone(), why });
             }
         }

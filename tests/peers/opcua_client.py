@@ -187,6 +187,7 @@ class Peer:
         values = []
         for at in range(0, len(wanted), BATCH):
             parameters = ua.ReadParameters()
+            parameters.TimestampsToReturn = ua.TimestampsToReturn.Both
             for node, attribute in wanted[at : at + BATCH]:
                 one = ua.ReadValueId()
                 one.NodeId = node

@@ -97,9 +97,9 @@ impl OpcUa {
         Ok(Self { shapes, tape, waiting, connection })
     }
 
-    /// How many items have not told their first value yet.
-    pub(super) fn waiting(&self) -> usize {
-        self.waiting.lock().len()
+    /// The items that have not told their first value yet.
+    pub(super) fn waiting(&self) -> Vec<Item> {
+        self.waiting.lock().iter().cloned().collect()
     }
 
     /// What it said so far.
@@ -137,7 +137,8 @@ impl OnSubscriptionNotification for Listener {
     }
 
     fn on_data_value(&mut self, notification: DataValue, item: &opcua_client::MonitoredItem) {
-        let Some(handle) = self.handles.get(item.client_handle() as usize) else { return };
+        let place = (item.client_handle() as usize).checked_sub(1);
+        let Some(handle) = place.and_then(|place| self.handles.get(place)) else { return };
         let (reading, lost) = decode::reading(notification, &handle.shape);
         let mut tape = self.tape.lock();
         tape.lost += u64::from(lost);
@@ -211,7 +212,8 @@ fn request(
         },
         monitoring_mode: MonitoringMode::Reporting,
         requested_parameters: MonitoringParameters {
-            client_handle: u32::try_from(place).unwrap_or(u32::MAX),
+            // The library takes 0 for none.
+            client_handle: u32::try_from(place + 1).unwrap_or(u32::MAX),
             sampling_interval: 0.0,
             filter,
             queue_size: QUEUE,
