@@ -1,6 +1,5 @@
 //! The machines as a server shows them: which data items there are, and how their values are to be read.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use opcua_client::Session;
@@ -25,7 +24,9 @@ const CONDITION: u32 = 2660;
 const VOCABULARY: u32 = 2626;
 const NUMBERS: [u32; 2] = [2429, 2438];
 const OTHERS: [u32; 4] = [2433, 2471, 2621, 2641];
-const HAS_CLASS_TYPE: u32 = 2680;
+
+/// Data sets and tables, for which the specification has no type, are plain data variables.
+const DATA_VARIABLE: u32 = 63;
 
 /// References of namespace 0.
 const HIERARCHICAL: u32 = 33;
@@ -79,11 +80,12 @@ pub(super) async fn walk(session: &Session) -> Result<Tree, String> {
                     }
                     let Identifier::String(name) = &node.identifier else { continue };
                     let kind = own_type(&reference.type_definition, mtconnect);
+                    let is_set = reference.type_definition.node_id == NodeId::new(0, DATA_VARIABLE);
                     let device = match (device, kind) {
                         (None, Some(DEVICE)) => Some(SmolStr::from(name.as_ref())),
                         (device, _) => device.clone(),
                     };
-                    let shape = kind.and_then(shape);
+                    let shape = if is_set { Some(Shape::Other) } else { kind.and_then(shape) };
                     if let (Some(uuid), Some(shape)) = (&device, shape) {
                         let id = name.as_ref().strip_prefix(&format!("{uuid}/")).unwrap_or(name.as_ref());
                         let item = Item { device: uuid.clone(), id: id.into() };
@@ -121,47 +123,31 @@ fn shape(kind: u32) -> Option<Shape> {
     }
 }
 
-/// The words of the vocabularies, from EnumStrings of their class types; and where the word is told.
+/// The words of the vocabularies, and where the word of a value is told.
 async fn vocabularies(session: &Session, tree: &mut Tree, items: &[(usize, NodeId)]) -> Result<(), String> {
-    let class = NodeId::new(tree.mtconnect, HAS_CLASS_TYPE);
-    let mut words: BTreeMap<String, Arc<[SmolStr]>> = BTreeMap::new();
     for batch in items.chunks(BATCH) {
         let nodes: Vec<NodeId> = batch.iter().map(|(_, node)| node.clone()).collect();
-        let classes = browse(session, &nodes, &class).await?;
         let properties = browse(session, &nodes, &NodeId::new(0, HAS_PROPERTY)).await?;
-        for (((place, node), class), properties) in batch.iter().zip(classes).zip(properties) {
-            let class = class.first().ok_or_else(|| format!("{node} has no HasMTClassType"))?;
-            let class = class.node_id.node_id.clone();
-            let known = match words.get(&class.to_string()) {
-                Some(known) => known.clone(),
-                None => {
-                    let read: Arc<[SmolStr]> = enum_strings(session, &class).await?.into();
-                    words.insert(class.to_string(), read.clone());
-                    read
-                }
+        for ((place, node), properties) in batch.iter().zip(properties) {
+            let property = |name: &str| {
+                let found = properties.iter().find(|it| it.browse_name.name.as_ref() == name);
+                found.map(|it| it.node_id.node_id.clone()).ok_or_else(|| format!("{node} has no {name}"))
             };
-            let as_text = properties.iter().find(|it| it.browse_name.name.as_ref() == "ValueAsText");
+            let words = enum_strings(session, property("EnumStrings")?).await?;
             let Some(shown) = tree.items.get_mut(*place) else { continue };
-            shown.shape = Shape::Vocabulary(known);
-            shown.as_text = as_text.map(|it| it.node_id.node_id.clone());
-            if shown.as_text.is_none() {
-                return Err(format!("{node} has no ValueAsText"));
-            }
+            shown.shape = Shape::Vocabulary(words.into());
+            shown.as_text = Some(property("ValueAsText")?);
         }
     }
     Ok(())
 }
 
-async fn enum_strings(session: &Session, class: &NodeId) -> Result<Vec<SmolStr>, String> {
-    let properties = browse(session, std::slice::from_ref(class), &NodeId::new(0, HAS_PROPERTY)).await?;
-    let mut properties = properties.into_iter().flatten();
-    let found = properties.find(|it| it.browse_name.name.as_ref() == "EnumStrings");
-    let node = found.ok_or_else(|| format!("{class} has no EnumStrings"))?.node_id.node_id;
-    let value = read(session, node).await?;
-    let Variant::Array(array) = value else { return Err(format!("EnumStrings of {class} is {value:?}")) };
+async fn enum_strings(session: &Session, node: NodeId) -> Result<Vec<SmolStr>, String> {
+    let value = read(session, node.clone()).await?;
+    let Variant::Array(array) = value else { return Err(format!("{node} is {value:?}")) };
     let word = |it: &Variant| match it {
         Variant::LocalizedText(text) => Ok(SmolStr::from(text.text.as_ref())),
-        other => Err(format!("EnumStrings of {class} holds {other:?}")),
+        other => Err(format!("{node} holds {other:?}")),
     };
     array.values.iter().map(word).collect()
 }
