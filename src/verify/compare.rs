@@ -105,10 +105,7 @@ pub(super) fn by_order(
             let wanted = expected(shape, observed);
             let told = readings(face, item);
             match align(&wanted, told, stretch, shape, complete) {
-                Ok(equal) => {
-                    found.observations += equal;
-                    true
-                }
+                Ok(()) => true,
                 Err(mismatch) => {
                     let (wanted, told) = *mismatch;
                     found.differences.extend(differ(item, wanted.as_ref(), told.as_ref(), ""));
@@ -116,8 +113,11 @@ pub(super) fn by_order(
                 }
             }
         };
-        if compare(item, shape) && matches!(shape, Shape::Vocabulary(_)) {
-            compare(&word_of(item), &Shape::Word);
+        let equal = compare(item, shape)
+            && (!matches!(shape, Shape::Vocabulary(_)) || compare(&word_of(item), &Shape::Word));
+        if equal {
+            let within = |reading: &&Reading| reading.sequence.is_some_and(|it| stretch.contains(&it));
+            found.observations += observed.iter().filter(within).count();
         }
     }
     found
@@ -126,15 +126,15 @@ pub(super) fn by_order(
 /// What was wanted, and what was told instead.
 type Mismatch = Box<(Option<Reading>, Option<Reading>)>;
 
-/// Finds where in what is wanted the told begins; then both have to go on alike. Gives how many
-/// of the stretch are equal, or the first that are not.
+/// Finds where in what is wanted the told begins; then both have to go on alike; else
+/// gives the first that are not.
 fn align(
     wanted: &[Reading],
     told: &[Reading],
     stretch: &Range<u64>,
     shape: &Shape,
     complete: bool,
-) -> Result<usize, Mismatch> {
+) -> Result<(), Mismatch> {
     let is_event = *shape == Shape::Condition;
     let (mut wanted, mut told) = (wanted.to_vec(), told.to_vec());
     if is_event {
@@ -160,7 +160,7 @@ fn align(
                 && begin + alike >= end
                 && (is_event || told.len() + skip > 0)
             {
-                return Ok(end.saturating_sub(first));
+                return Ok(());
             }
             if best.is_none_or(|(most, ..)| alike > most) {
                 best = Some((alike, begin, skip));
