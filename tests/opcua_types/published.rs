@@ -10,7 +10,6 @@ pub type Link = (String, String, String);
 
 /// A node: attribute by attribute, in the form that [`shown`](super::shown) gives to what a client reads.
 pub struct Published {
-    pub class: String,
     pub attributes: BTreeMap<&'static str, String>,
 }
 
@@ -25,7 +24,7 @@ pub fn companion() -> Option<String> {
         PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/opcua/Opc.Ua.MTConnect.NodeSet2.xml");
     let text = std::fs::read_to_string(&path).ok();
     if text.is_none() {
-        eprintln!("SKIPPED: {} is not there", path.display());
+        println!("SKIPPED: {} is not there", path.display());
     }
     text
 }
@@ -130,7 +129,7 @@ fn attributes(
         attributes.insert("UserAccessLevel", or("UserAccessLevel", "1"));
         attributes.insert("Historizing", or("Historizing", "false"));
     }
-    Published { class, attributes }
+    Published { attributes }
 }
 
 fn shown_value(value: Node<'_, '_>) -> String {

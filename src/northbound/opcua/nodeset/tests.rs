@@ -54,7 +54,6 @@ fn types_are_found_by_name_with_the_ids_of_the_specification() {
     assert_eq!(types.member("MTStatisticType", "ROOT_MEAN_SQUARE"), Some(6));
     assert_eq!(types.member("MTCategoryType", "SAMPLE"), Some(2));
     assert_eq!(types.member("MTCategoryType", "OTHER"), None);
-    assert_eq!(types.child("MTComponentType", "XmlId"), Some(NodeId::new(2, 2022)));
 }
 
 #[test]
@@ -218,7 +217,7 @@ fn a_table_keeps_what_the_xml_says() {
 fn the_companion_table_is_what_the_table_maker_makes_of_the_published_file() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/opcua/Opc.Ua.MTConnect.NodeSet2.xml");
     if !path.exists() {
-        eprintln!("SKIPPED: {} is not there", path.display());
+        println!("SKIPPED: {} is not there", path.display());
         return;
     }
     let file = File::read(&path).expect("a node set");

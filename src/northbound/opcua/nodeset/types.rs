@@ -34,8 +34,6 @@ struct Type {
     words: Option<Arc<[SmolStr]>>,
     /// The names of an enumeration's values.
     members: Vec<(SmolStr, i64)>,
-    /// What it has by HasProperty and HasComponent, by name.
-    children: Vec<(SmolStr, NodeId)>,
 }
 
 impl Types {
@@ -91,12 +89,6 @@ impl Types {
         let (_, value) = members.iter().find(|(known, _)| known == name)?;
         i32::try_from(*value).ok()
     }
-
-    /// A property or component that the type itself declares, such as `Category` of `MTSampleType`.
-    pub(in crate::northbound::opcua) fn child(&self, type_name: &str, name: &str) -> Option<NodeId> {
-        let children = &self.types.get(type_name)?.children;
-        children.iter().find(|(known, _)| known == name).map(|(_, id)| id.clone())
-    }
 }
 
 fn is_type(node: &Node) -> bool {
@@ -146,7 +138,6 @@ fn collect(file: &File, index: &impl Fn(u16) -> u16, types: &mut FxHashMap<SmolS
                 }
                 _ => Vec::new(),
             },
-            children: below.iter().map(|child| (name_of(child), moved(&child.id, index))).collect(),
         };
         types.insert(name_of(node), found);
     }
