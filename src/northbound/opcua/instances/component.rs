@@ -81,10 +81,10 @@ impl<'m> Builder<'m> {
         });
         let mut scope = Scope::reserving(&RESERVED);
         for (name, text) in [("Name", &device.name), ("Uuid", &device.uuid), ("XmlId", &device.id)] {
-            self.mandatory(&id, &scope.free(name.into()), text);
+            self.mandatory(&id, &scope.free(name), text);
         }
         let component = self.model.component(device.root);
-        self.inside(component, element, &id, &[id.clone()], scope, bindings);
+        self.inside(component, element, &id, std::slice::from_ref(&id), scope, bindings);
     }
 
     fn component(
@@ -110,7 +110,7 @@ impl<'m> Builder<'m> {
             links,
         });
         let mut scope = Scope::reserving(&RESERVED);
-        self.mandatory(&id, &scope.free("XmlId".into()), &component.id);
+        self.mandatory(&id, &scope.free("XmlId"), &component.id);
         let notifiers: Vec<NodeId> = std::iter::once(&id).chain(above).cloned().collect();
         self.inside(component, element, &id, &notifiers, scope, bindings);
     }
@@ -141,11 +141,11 @@ impl<'m> Builder<'m> {
                 "name" | "uuid" if is_device => {}
                 "sampleInterval" | "sampleRate" => {
                     if let Ok(number) = value.trim().parse() {
-                        self.float(id, &scope.free(property(attribute)), number);
+                        self.float(id, &scope.free(&property(attribute)), number);
                     }
                 }
-                "mtconnectVersion" => self.text(id, &scope.free("Version".into()), value),
-                other => self.text(id, &scope.free(property(other)), value),
+                "mtconnectVersion" => self.text(id, &scope.free("Version"), value),
+                other => self.text(id, &scope.free(&property(other)), value),
             }
         }
         self.described(id, element, &mut scope, &PLACED);

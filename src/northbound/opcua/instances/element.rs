@@ -30,12 +30,12 @@ impl<'m> Builder<'m> {
         without: &[&str],
     ) {
         for (attribute, value) in attributes(element) {
-            let name = scope.free(property(attribute));
+            let name = scope.free(&property(attribute));
             self.text(id, &name, value);
         }
         let text = element.text();
         if !text.is_empty() {
-            let name = scope.free("Data".into());
+            let name = scope.free("Data");
             self.text(id, &name, &text);
         }
         self.children(id, element, scope, without);
@@ -62,18 +62,18 @@ impl<'m> Builder<'m> {
                 |element: &&Element| element.attributes.is_empty() && element.elements().next().is_none();
             match &group[..] {
                 [one] if is_text(one) => {
-                    let name = scope.free(name);
+                    let name = scope.free(&name);
                     let value = Held::Fixed(opcua_types::UAString::from(one.text()).into());
                     self.property(id, &name, DataTypeId::String, value);
                 }
                 all if all.iter().all(is_text) => {
-                    let name = scope.free(name);
+                    let name = scope.free(&name);
                     let texts: Vec<String> = all.iter().map(|element| element.text()).collect();
                     let value = Held::Fixed(strings(texts.iter().map(String::as_str)));
                     self.property(id, &name, DataTypeId::String, value);
                 }
                 [one] => {
-                    let name = scope.free(name);
+                    let name = scope.free(&name);
                     self.any(id, &name, one, ObjectTypeId::BaseObjectType.into());
                 }
                 all => {
@@ -83,7 +83,7 @@ impl<'m> Builder<'m> {
                             Some(called) => format_smolstr!("{name}[{called}]"),
                             None => format_smolstr!("{name}[{}]", number + 1),
                         };
-                        let name = scope.free(name);
+                        let name = scope.free(&name);
                         self.any(id, &name, one, ObjectTypeId::BaseObjectType.into());
                     }
                 }
@@ -118,10 +118,10 @@ impl<'m> Builder<'m> {
         // Spelled as in the node set.
         let firmware = element.child("FirmwareVersion").map(Element::text).unwrap_or_default();
         let value = Held::Fixed(opcua_types::UAString::from(firmware).into());
-        self.property(id, &scope.free("FirwareVersion".into()), DataTypeId::String, value);
+        self.property(id, &scope.free("FirwareVersion"), DataTypeId::String, value);
         self.calibration(id, element, scope);
         if let Some(channels) = element.child("Channels") {
-            let folder = self.folder(id, &scope.free("Channels".into()));
+            let folder = self.folder(id, &scope.free("Channels"));
             let all: Vec<&'m Element> = channels.elements().collect();
             let candidates: Vec<Candidate<'_>> = all
                 .iter()
@@ -134,7 +134,7 @@ impl<'m> Builder<'m> {
                 .collect();
             let mut names = Scope::default();
             for (channel, name) in all.iter().zip(distinct(&candidates)) {
-                let name = names.free(name);
+                let name = names.free(&name);
                 self.channel(&folder, &name, channel);
             }
         }
@@ -156,14 +156,14 @@ impl<'m> Builder<'m> {
         let mut scope = Scope::default();
         let number = element.attribute("number").and_then(|number| number.trim().parse().ok());
         let value = Held::Fixed(Variant::Int32(number.unwrap_or_default()));
-        self.property(&id, &scope.free("Number".into()), DataTypeId::Int32, value);
-        self.text(&id, &scope.free("Name".into()), element.attribute("name").unwrap_or_default());
+        self.property(&id, &scope.free("Number"), DataTypeId::Int32, value);
+        self.text(&id, &scope.free("Name"), element.attribute("name").unwrap_or_default());
         let description = element.child("Description").map(Element::text).unwrap_or_default();
-        self.text(&id, &scope.free("MTDescription".into()), &description);
+        self.text(&id, &scope.free("MTDescription"), &description);
         self.calibration(&id, element, &mut scope);
         for (attribute, value) in attributes(element) {
             if !matches!(attribute.as_str(), "number" | "name") {
-                let name = scope.free(property(attribute));
+                let name = scope.free(&property(attribute));
                 self.text(&id, &name, value);
             }
         }
@@ -175,12 +175,12 @@ impl<'m> Builder<'m> {
         for name in ["CalibrationDate", "NextCalibrationDate"] {
             let date = element.child(name).and_then(|child| date(&child.text()));
             if let Some(date) = date {
-                let name = scope.free(name.into());
+                let name = scope.free(name);
                 self.property(id, &name, DataTypeId::UtcTime, Held::Fixed(Variant::from(date)));
             }
         }
         let initials = element.child("CalibrationInitials").map(Element::text).unwrap_or_default();
-        self.text(id, &scope.free("CalibrationInitials".into()), &initials);
+        self.text(id, &scope.free("CalibrationInitials"), &initials);
     }
 
     /// `<Compositions>`: a folder with an object for each.
@@ -199,7 +199,7 @@ impl<'m> Builder<'m> {
         let type_definition = self.companion("MTCompositionType");
         let mut names = Scope::default();
         for (composition, name) in all.iter().zip(distinct(&candidates)) {
-            let name = names.free(if name.is_empty() { "Composition".into() } else { name });
+            let name = names.free(if name.is_empty() { "Composition" } else { &name });
             let known = composition.attribute("id").and_then(|id| self.ids.get(id)).cloned();
             let id = known.unwrap_or_else(|| self.below(&folder, &name));
             self.nodes.push(Node {
@@ -210,14 +210,13 @@ impl<'m> Builder<'m> {
                 links: vec![inverse(ReferenceTypeId::Organizes, &folder)],
             });
             let mut scope = Scope::reserving(&["Description", "Configuration"]);
+            let attribute = |name: &str| composition.attribute(name).unwrap_or_default();
+            self.mandatory(&id, &scope.free("XmlId"), attribute("id"));
+            self.mandatory(&id, &scope.free("MTTypeName"), &type_name(attribute("type")));
             for (attribute, value) in attributes(composition) {
-                match attribute.as_str() {
-                    "id" => self.mandatory(&id, &scope.free("XmlId".into()), value),
-                    "type" => self.mandatory(&id, &scope.free("MTTypeName".into()), &type_name(value)),
-                    other => {
-                        let name = scope.free(property(other));
-                        self.text(&id, &name, value);
-                    }
+                if !matches!(attribute.as_str(), "id" | "type") {
+                    let name = scope.free(&property(attribute));
+                    self.text(&id, &name, value);
                 }
             }
             self.described(&id, composition, &mut scope, &[]);

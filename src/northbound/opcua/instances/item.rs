@@ -132,10 +132,10 @@ impl<'m> Builder<'m> {
         let sub_type_name = type_name_or_empty(&item.sub_type);
         let mut scope = Scope::reserving(&RESERVED);
         for (name, text) in [("MTTypeName", &type_name), ("XmlId", &item.id)] {
-            self.mandatory(&id, &scope.free(name.into()), text);
+            self.mandatory(&id, &scope.free(name), text);
         }
         for (name, text) in [("MTSubTypeName", &sub_type_name), ("Name", &item.name)] {
-            self.text(&id, &scope.free(name.into()), text);
+            self.text(&id, &scope.free(name), text);
         }
         let category = match item.category {
             Category::Sample => "SAMPLE",
@@ -297,7 +297,7 @@ impl<'m> Builder<'m> {
             let name = match attribute.as_str() {
                 "id" | "name" | "type" | "subType" | "category" | "units" | "sampleRate"
                 | "significantDigits" => continue,
-                other => scope.free(property(other)),
+                other => scope.free(&property(other)),
             };
             let value = value.trim();
             match attribute.as_str() {

@@ -112,8 +112,8 @@ impl Scope {
     }
 
     /// The name, or `name[2]` and so on when it is taken.
-    pub(super) fn free(&mut self, name: SmolStr) -> SmolStr {
-        let mut free = name.clone();
+    pub(super) fn free(&mut self, name: &str) -> SmolStr {
+        let mut free = SmolStr::new(name);
         let mut number = 1;
         while self.0.contains(&free) {
             number += 1;
@@ -185,8 +185,8 @@ mod tests {
     #[test]
     fn what_is_taken_gets_a_number() {
         let mut scope = Scope::default();
-        assert_eq!(scope.free("Name".into()), "Name");
-        assert_eq!(scope.free("Name".into()), "Name[2]");
-        assert_eq!(scope.free("Name".into()), "Name[3]");
+        assert_eq!(scope.free("Name"), "Name");
+        assert_eq!(scope.free("Name"), "Name[2]");
+        assert_eq!(scope.free("Name"), "Name[3]");
     }
 }
