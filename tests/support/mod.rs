@@ -10,6 +10,7 @@ pub mod broker;
 pub mod counting;
 pub mod gateway;
 pub mod http;
+pub mod opcua;
 pub mod schema;
 pub mod source;
 
