@@ -96,16 +96,16 @@ fn every_example_of_the_documentation_is_right() {
 }
 
 /// The hash of some password, with its dollar signs doubled as a configuration wants it.
-const HASH: &str = concat!(
-    "$$argon2id$$v=19$$m=19456,t=2,p=1$$c29tZXNhbHRzb21lc2FsdA",
-    "$$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+const QUOTED_HASH: &str = concat!(
+    "\"$$argon2id$$v=19$$m=19456,t=2,p=1$$c29tZXNhbHRzb21lc2FsdA",
+    "$$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\""
 );
 
 #[test]
 fn every_example_of_the_other_pages_is_right() {
     let page = |name: &str| fs::read_to_string(root().join(name)).unwrap().replace("$MQTT_PASSWORD", "$PATH");
     let (readme, shdr, mqtt) = (page("README.md"), page("docs/shdr.md"), page("docs/mqtt.md"));
-    let opcua = page("docs/opcua.md").replace("$ANNA_HASH", HASH);
+    let opcua = page("docs/opcua.md").replace("\"$ANNA_HASH\"", QUOTED_HASH);
     let opcua = blocks(&opcua, "toml");
     let mqtt = blocks(&mqtt, "toml");
     let template = mqtt.iter().find(|block| block.starts_with("layout")).unwrap();
@@ -172,7 +172,7 @@ fn needed(section: &str, key: &str) -> String {
         "[[device]]" => &[("name", "\"Mill\"")],
         "[[adapter.shdr]]" => &[("host", "\"mill\"")],
         "[[mqtt]]" => &[("name", "\"shop\""), ("url", "\"mqtt://broker\"")],
-        "[[opcua.users]]" => &[("name", "\"anna\"")],
+        "[[opcua.users]]" => &[("name", "\"anna\""), ("password", QUOTED_HASH)],
         _ => &[],
     };
     let lines = needed.iter().filter(|(needed, _)| *needed != key);

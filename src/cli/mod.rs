@@ -22,7 +22,7 @@ const EXIT_CONFIGURATION: u8 = 78;
 /// The gateway between machines and their digital twins.
 ///
 /// Reads machines (SHDR), keeps everything in one durable journal, and shows it as an MTConnect
-/// agent over HTTP and over MQTT. Try `guideway demo` first: it needs nothing.
+/// agent over HTTP, in OPC UA and over MQTT. Try `guideway demo` first: it needs nothing.
 #[derive(Debug, Parser)]
 #[command(name = "guideway", version, propagate_version = true, arg_required_else_help = true)]
 struct Arguments {
@@ -56,7 +56,8 @@ enum Command {
     /// Three simulated machines, with every face on, and no file needed.
     ///
     /// A mill, a lathe and a robot cell are served over real SHDR sockets; the gateway reads them
-    /// and shows them over HTTP (port 5000) and MQTT (a broker of its own, or yours).
+    /// and shows them over HTTP (port 5000), in OPC UA (port 4840) and over MQTT (a broker of its
+    /// own, or yours).
     Demo(demo::Arguments),
 
     /// Play recordings as SHDR adapters, for a gateway (or any agent) to connect to.

@@ -82,7 +82,7 @@ impl<'a> Planner<'a> {
             "Production/ActiveProgram/State/CurrentState/Number" => {
                 fed(execution, || Meaning::ProgramStateNumber(states()))
             }
-            "Notification" | "Notification/Messages" => Fill::Notifies,
+            "Notification/Messages" => Fill::Notifies,
             _ => Fill::Keep,
         });
 
