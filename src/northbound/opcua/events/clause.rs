@@ -1,8 +1,8 @@
 //! Where clauses, evaluated by ourselves (part 4, 7.7).
 //!
 //! The library's own evaluation compares only numbers and Booleans, follows shared elements once for every
-//! path to them (a chain of 60 elements can keep it busy for years) and recurses as deep as a client likes. Here
-//! every element is evaluated once, children first.
+//! path to them (a chain of 60 elements can keep it busy for years) and recurses as deep as a client likes.
+//! Here every element is evaluated once, children first.
 
 use std::borrow::Cow;
 

@@ -435,7 +435,8 @@ mod tests {
                 condition_chain::fold(&mut chain, report.clone());
                 for event in bench.take(&report) {
                     // A client that only follows the events knows as much.
-                    let id = format!("{:?}", event.field(MTCONNECT, AttributeId::NodeId, &NumericRange::None, &[]));
+                    let id = event.field(MTCONNECT, AttributeId::NodeId, &NumericRange::None, &[]);
+                    let id = format!("{id:?}");
                     if event.retain() { standing.insert(id); } else { standing.remove(&id); }
                 }
                 let active = chain.iter().filter(|value| key_of(value).is_some()).count();

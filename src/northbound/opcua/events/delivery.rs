@@ -4,9 +4,10 @@
 //! The library's queue of a monitored item is as long as its client asked, and one long where the client left
 //! it to the server. So events wait here while that queue is full, and go into it as the client empties it.
 //!
-//! Locks are taken in this order: [`Desk::items`], then the library's lock of one session's
-//! subscriptions, then the cache of where clauses. The lock of the library's subscription cache is only held within
-//! `get_session_subscriptions`, and never while a session's is: the library takes those two the other way round.
+//! Locks are taken in this order: [`Desk::items`], then the library's lock of one session's subscriptions,
+//! then the cache of where clauses. The lock of the library's subscription cache is only held within
+//! `get_session_subscriptions`, and never while a session's is: the library takes those two the other way
+//! round.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -101,7 +102,8 @@ struct Waiting {
 }
 
 impl Backlog {
-    /// Lets an event wait; `false` if one was lost for it. Then an overflow event stands where events are missing.
+    /// Lets an event wait; `false` if one was lost for it. Then an overflow event stands where events are
+    /// missing.
     fn push(&mut self, event: Arc<Occurrence>, discard_oldest: bool, ids: &Ids) -> bool {
         if self.counted < MOST_WAITING {
             self.counted += 1;
@@ -175,6 +177,12 @@ impl Desk {
         self.listening.store(!items.is_empty(), Ordering::Release);
     }
 
+    /// The session that an item's subscription was last found in.
+    #[cfg(test)]
+    pub(super) fn session_of(&self, handle: MonitoredItemHandle) -> Option<u32> {
+        Some(self.items.lock().get(&handle)?.session)
+    }
+
     /// Whether there is anybody to tell.
     pub(super) fn is_listening(&self) -> bool {
         self.listening.load(Ordering::Acquire)
@@ -185,8 +193,8 @@ impl Desk {
         self.waiting.load(Ordering::Acquire)
     }
 
-    /// Answers a request for a refresh of that subscription's items, or of one of them: start, what is active, end,
-    /// behind what already waits. `Err` when one of them is being refreshed.
+    /// Answers a request for a refresh of that subscription's items, or of one of them: start, what is
+    /// active, end, behind what already waits. `Err` when one of them is being refreshed.
     pub(super) fn refresh(
         &self,
         terms: &Terms,
@@ -214,8 +222,8 @@ impl Desk {
         Ok(())
     }
 
-    /// Gives the events that `pending` has to the items that monitor them, as far as there is room. Returns how
-    /// many events were lost because too many wait, counted once for each item.
+    /// Gives the events that `pending` has to the items that monitor them, as far as there is room. Returns
+    /// how many events were lost because too many wait, counted once for each item.
     pub(super) fn deliver(
         &self,
         terms: &Terms,

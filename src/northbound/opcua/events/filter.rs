@@ -1,14 +1,14 @@
 //! Event filters of clients, made fit for the library.
 //!
 //! The library refuses what it cannot evaluate and drops select clauses that it does not know, so that all
-//! later fields of an event move. A filter arrives as an extension object, which the library decodes by asking
-//! the type loaders in turn. Ours is the first. It hands on a filter that the library accepts as it stands: all
-//! types are BaseEventType, and what the client asked for is behind a name in a namespace that no server
-//! has. When the library asks an event for the field of that name, [`Announced`] knows what is meant.
+//! later fields of an event move. A filter arrives as an extension object, which the library decodes by
+//! asking the type loaders in turn. Ours is the first. It hands on a filter that the library accepts as it
+//! stands: all types are BaseEventType, and what the client asked for is behind a name in a namespace that no
+//! server has. When the library asks an event for the field of that name, [`Announced`] knows what is meant.
 //!
-//! The where clause travels whole within that name, next to a number under which it is looked up. So
-//! nothing has to be kept for the life of a monitored item that may be changed, moved to another session or never
-//! be made; what is kept is a cache.
+//! The where clause travels whole within that name, next to a number under which it is looked up. So nothing
+//! has to be kept for the life of a monitored item that may be changed, moved to another session or never be
+//! made; what is kept is a cache.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -230,8 +230,8 @@ impl<'e> Announced<'e> {
         Self { event, clauses, mtconnect, type_id, asked: RefCell::default() }
     }
 
-    /// The where clause that was asked since this was made, and whether it wants the event; `None` when there is
-    /// none.
+    /// The where clause that was asked since this was made, and whether it wants the event; `None` when there
+    /// is none.
     pub(super) fn asked(self) -> Option<(Arc<Clause>, bool)> {
         self.asked.into_inner()
     }

@@ -39,8 +39,8 @@ use delivery::{Desk, Terms};
 use filter::{Clauses, Loader};
 use occurrence::{Occurrence, Source};
 
-/// How often [`Announcer::deliver`] is to be called while [`Announcer::waiting`]: a client whose queue holds one
-/// event gets one for each of its publishing intervals, if there is a new one by then.
+/// How often [`Announcer::deliver`] is to be called while [`Announcer::waiting`]: a client whose queue holds
+/// one event gets one for each of its publishing intervals, if there is a new one by then.
 pub(super) const PACE: Duration = Duration::from_millis(10);
 
 /// The most changes that one event about the model names.
@@ -103,8 +103,8 @@ impl Announcer {
         *loaders = all;
     }
 
-    /// Takes up the conditions as they stand. The first time nobody is told; later, when observations were gone
-    /// before they were read, the differences are announced.
+    /// Takes up the conditions as they stand. The first time nobody is told; later, when observations were
+    /// gone before they were read, the differences are announced.
     pub(super) fn restore(&self, snapshot: &Snapshot, bindings: &Bindings) {
         let Some(Known { terms, types, .. }) = self.terms.get() else { return };
         let mut states = self.states.lock();
@@ -199,7 +199,8 @@ impl Announcer {
     }
 
     /// Delivers what was announced, as far as the clients' queues have room. To be called after each batch of
-    /// observations, and every [`PACE`] while [`waiting`](Self::waiting). The caller holds no lock of the library.
+    /// observations, and every [`PACE`] while [`waiting`](Self::waiting). The caller holds no lock of the
+    /// library.
     pub(super) fn deliver(&self, subscriptions: &SubscriptionCache) {
         let Some(Known { terms, stats, .. }) = self.terms.get() else { return };
         let lost = self.desk.deliver(terms, subscriptions, || std::mem::take(&mut *self.pending.lock()));
@@ -252,8 +253,8 @@ impl Announcer {
     }
 }
 
-/// Whether a filter is none, or one for values. The library does not export the type, so this goes by the first
-/// letters of what it shows of itself; of another wording it takes no offence.
+/// Whether a filter is none, or one for values. The library does not export the type, so this goes by the
+/// first letters of what it shows of itself; of another wording it takes no offence.
 fn is_no_event_filter(filter: &dyn fmt::Debug) -> bool {
     struct Head(String);
 

@@ -13,7 +13,7 @@ use opcua_crypto::SecurityPolicy;
 use opcua_server::address_space::AddressSpace;
 use opcua_server::node_manager::ServerContext;
 use opcua_server::node_manager::memory::{InMemoryNodeManager, InMemoryNodeManagerBuilder};
-use opcua_server::{ServerBuilder, ServerHandle};
+use opcua_server::{MonitoredItemHandle, ServerBuilder, ServerHandle};
 use opcua_types::{
     AttributeId, ContentFilter, ContentFilterBuilder, EventFilter, ExtensionObject, MessageSecurityMode,
     MethodId, MonitoredItemCreateRequest, MonitoredItemModifyRequest, MonitoringMode, MonitoringParameters,
@@ -30,7 +30,7 @@ use crate::journal::{Journal, Options as JournalOptions};
 use crate::northbound::opcua::instances::Tree;
 use crate::northbound::opcua::security::{Access, settings};
 use crate::northbound::opcua::space::{Shared, Space};
-use crate::northbound::opcua::{Context, Options, Stats};
+use crate::northbound::opcua::{Context, Mode, Options, Policy, Stats};
 
 const DEVICES: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
 <MTConnectDevices xmlns="urn:mtconnect.org:MTConnectDevices:2.0">
@@ -75,6 +75,11 @@ impl Drop for Stage {
 
 impl Stage {
     async fn new() -> Self {
+        Self::with(&[]).await
+    }
+
+    /// With an endpoint without security, and one for each policy, signed.
+    async fn with(policies: &[Policy]) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let options = ModelOptions { agent_device: false, ..ModelOptions::default() };
         let model = DeviceModel::from_xml(&[("devices.xml".into(), DEVICES.into())], &options, None)
@@ -92,10 +97,18 @@ impl Stage {
         let options = Options {
             address: Ipv4Addr::LOCALHOST.into(),
             hostnames: vec!["127.0.0.1".into()],
-            policies: Vec::new(),
+            policies: policies.to_vec(),
+            modes: vec![Mode::Sign],
             allow_none: true,
+            anonymous: true,
+            trust_all: true,
             ..Options::default()
         };
+        if !policies.is_empty() {
+            let pki = options.pki(&context.data_dir);
+            pki.unchecked().make_folders().unwrap();
+            pki.prepare(&settings::subject(&options, &context.gateway)).unwrap();
+        }
         let announcer = Arc::new(Announcer::default());
         let shared =
             Arc::new(Shared::new(context.clone(), announcer.clone(), &options, Arc::<Stats>::default()));
@@ -163,23 +176,24 @@ impl Stage {
     }
 
     async fn client(&self) -> Client {
+        self.client_by(SecurityPolicy::None, MessageSecurityMode::None).await
+    }
+
+    async fn client_by(&self, policy: SecurityPolicy, mode: MessageSecurityMode) -> Client {
         let mut client = ClientBuilder::new()
             .application_name("test")
             .application_uri("urn:test")
             .pki_dir(self._directory.path().join("client"))
-            .create_sample_keypair(false)
+            .create_sample_keypair(policy != SecurityPolicy::None)
+            .trust_server_certs(true)
+            .verify_server_certs(false)
             .session_retry_limit(0)
             .client()
             .unwrap();
-        let none = (
-            self.url.as_str(),
-            SecurityPolicy::None.to_str(),
-            MessageSecurityMode::None,
-            UserTokenPolicy::anonymous(),
-        );
+        let endpoint = (self.url.as_str(), policy.to_str(), mode, UserTokenPolicy::anonymous());
         let connect = async {
             let (session, events) =
-                client.connect_to_matching_endpoint(none, IdentityToken::Anonymous).await.unwrap();
+                client.connect_to_matching_endpoint(endpoint, IdentityToken::Anonymous).await.unwrap();
             events.spawn();
             assert!(session.wait_for_connection().await);
             session
@@ -591,6 +605,23 @@ async fn a_change_of_the_model_is_an_event_and_ends_the_conditions_that_went() {
     assert_eq!(named.values.len(), changes.len());
     let end = heard.next().await;
     assert_eq!((text(&end[1]), text(&end[2])), ("a".into(), "false".into()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_subscription_that_moves_to_another_session_takes_its_events_along() {
+    let stage = Stage::with(&[Policy::Basic256Sha256]).await;
+    let before = stage.client().await;
+    let heard = before.listen(server(), short(everything()), 100).await;
+    let after = stage.client_by(SecurityPolicy::Basic256Sha256, MessageSecurityMode::Sign).await;
+    let moved = after.session.transfer_subscriptions(&[heard.subscription], false).await.unwrap();
+    assert_eq!(moved[0].status_code, StatusCode::Good);
+    stage.condition("m_sys", Level::Fault, "a");
+    stage.deliver();
+    assert!(!stage.announcer.waiting(), "the event went nowhere");
+    assert_eq!(stage.lost(), 0);
+    let handle = MonitoredItemHandle { subscription_id: heard.subscription, monitored_item_id: heard.item };
+    let session = after.session.server_session_id().as_u32();
+    assert_eq!(stage.announcer.desk.session_of(handle), session);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
