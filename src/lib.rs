@@ -18,5 +18,6 @@ pub mod telemetry;
 
 pub mod adapters;
 pub mod agent;
-pub mod cli;
 pub mod verify;
+
+pub mod cli;

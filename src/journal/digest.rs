@@ -211,26 +211,50 @@ impl Gathered {
     }
 }
 
-/// The digests of segments, once they were asked for. By first sequence.
+/// Bytes of marks that are kept in memory. With 200 items that is enough for 50,000 segments; what is
+/// not kept is read again from the end of its file.
+const KEPT: usize = 16 << 20;
+
+/// The digests of segments, once they were asked for.
 #[derive(Default)]
-pub(super) struct Digests(Mutex<BTreeMap<u64, Arc<Digest>>>);
+pub(super) struct Digests(Mutex<Known>);
+
+#[derive(Default)]
+struct Known {
+    /// By first sequence.
+    digests: BTreeMap<u64, Arc<Digest>>,
+    /// Bytes of their marks.
+    bytes: usize,
+}
 
 impl Digests {
     /// The digest of a segment that does not grow any more; `None` when it cannot be read.
     pub(super) fn get(&self, segment: &SegmentFile) -> Option<Arc<Digest>> {
-        if let Some(known) = self.0.lock().get(&segment.first) {
+        if let Some(known) = self.0.lock().digests.get(&segment.first) {
             return Some(known.clone());
         }
-        let digest = Arc::new(Digest::of_file(segment).or_else(|| Digest::made(segment))?);
-        self.0.lock().insert(segment.first, digest.clone());
+        let (digest, is_cheap) = match Digest::of_file(segment) {
+            Some(written) => (written, true),
+            None => (Digest::made(segment)?, false),
+        };
+        let digest = Arc::new(digest);
+        let bytes = digest.items.steps.len();
+        let mut known = self.0.lock();
+        // There are few that were made, and making one again takes long.
+        if (!is_cheap || known.bytes + bytes <= KEPT)
+            && known.digests.insert(segment.first, digest.clone()).is_none()
+        {
+            known.bytes += bytes;
+        }
         Some(digest)
     }
 
     /// Forgets those of segments before `first`.
     pub(super) fn forget_before(&self, first: u64) {
-        let mut digests = self.0.lock();
-        if digests.first_key_value().is_some_and(|(oldest, _)| *oldest < first) {
-            *digests = digests.split_off(&first);
+        let mut known = self.0.lock();
+        while let Some(oldest) = known.digests.first_entry().filter(|oldest| *oldest.key() < first) {
+            let bytes = oldest.remove().items.steps.len();
+            known.bytes -= bytes;
         }
     }
 }

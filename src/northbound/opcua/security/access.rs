@@ -172,7 +172,7 @@ impl AuthManager for Access {
             return Err(rejected());
         }
         if self.is_password(username, password).await {
-            tracing::info!(user = shown, role = ?self.users.get(username).map(|user| user.role), "OPC UA login");
+            tracing::info!(user = shown, role = ?self.role(&UserToken(username.to_owned())), "OPC UA login");
             return Ok(UserToken(username.to_owned()));
         }
         self.wrong.lock().count(username);
