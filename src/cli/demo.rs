@@ -203,7 +203,7 @@ Try in another terminal
   curl -N '{http}/sample?interval=500&heartbeat=5000&path=//Linear'
   mosquitto_sub -h {host} -p {port} -t 'demo/#' -v
   mosquitto_sub -h {host} -p {port} -t 'MTConnect/#' -v
-  guideway verify {http} {opcua}
+  guideway verify {http} {opcua} {broker} --trust
 
 The journal is in {}. Kill this process (even with -9) and start it again:
 the sequence goes on, and nothing that was seen is missing. Ctrl-C ends.
