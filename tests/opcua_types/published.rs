@@ -6,20 +6,20 @@ use std::path::PathBuf;
 use roxmltree::{Document, Node};
 
 /// A reference: source, type, target.
-pub type Link = (String, String, String);
+pub(crate) type Link = (String, String, String);
 
 /// A node: attribute by attribute, in the form that [`shown`](super::shown) gives to what a client reads.
-pub struct Published {
-    pub attributes: BTreeMap<&'static str, String>,
+pub(crate) struct Published {
+    pub(crate) attributes: BTreeMap<&'static str, String>,
 }
 
-pub struct NodeSet {
-    pub nodes: BTreeMap<String, Published>,
-    pub links: BTreeSet<Link>,
+pub(crate) struct NodeSet {
+    pub(crate) nodes: BTreeMap<String, Published>,
+    pub(crate) links: BTreeSet<Link>,
 }
 
 /// The companion specification's node set; `None` where it is not at hand.
-pub fn companion() -> Option<String> {
+pub(crate) fn companion() -> Option<String> {
     let path =
         PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/opcua/Opc.Ua.MTConnect.NodeSet2.xml");
     let text = std::fs::read_to_string(&path).ok();
@@ -30,7 +30,7 @@ pub fn companion() -> Option<String> {
 }
 
 /// Reads it, with `index` for its own namespace.
-pub fn read(text: &str, index: u16) -> NodeSet {
+pub(crate) fn read(text: &str, index: u16) -> NodeSet {
     let document = Document::parse(text).expect("well-formed");
     let root = document.root_element();
     let aliases: BTreeMap<&str, &str> = descendants(root, "Alias")

@@ -18,8 +18,8 @@ use tokio_util::sync::CancellationToken;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A running server with a session.
-pub struct Running {
-    pub session: Arc<Session>,
+pub(crate) struct Running {
+    pub(crate) session: Arc<Session>,
     cancel: CancellationToken,
     server: tokio::task::JoinHandle<()>,
     client: tokio::task::JoinHandle<StatusCode>,
@@ -27,7 +27,7 @@ pub struct Running {
 }
 
 impl Running {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let options = device_model::Options { agent_device: false, ..device_model::Options::default() };
         let xml = r#"<MTConnectDevices xmlns="urn:mtconnect.org:MTConnectDevices:2.7"><Devices>
@@ -70,14 +70,14 @@ impl Running {
         Self { session, cancel, server, client, _directory: directory }
     }
 
-    pub async fn stop(self) {
+    pub(crate) async fn stop(self) {
         let _ = self.session.disconnect().await;
         self.client.abort();
         self.cancel.cancel();
         tokio::time::timeout(PATIENCE, self.server).await.expect("an end").expect("no panic");
     }
 
-    pub async fn read(&self, what: &[(NodeId, AttributeId)]) -> Vec<DataValue> {
+    pub(crate) async fn read(&self, what: &[(NodeId, AttributeId)]) -> Vec<DataValue> {
         let wanted: Vec<ReadValueId> = what
             .iter()
             .map(|(id, attribute)| ReadValueId {
@@ -93,12 +93,12 @@ impl Running {
         values
     }
 
-    pub async fn value(&self, id: impl Into<NodeId>) -> DataValue {
+    pub(crate) async fn value(&self, id: impl Into<NodeId>) -> DataValue {
         self.read(&[(id.into(), AttributeId::Value)]).await.remove(0)
     }
 
     /// All references of all these nodes, both ways.
-    pub async fn references(&self, of: &[NodeId]) -> Vec<Vec<ReferenceDescription>> {
+    pub(crate) async fn references(&self, of: &[NodeId]) -> Vec<Vec<ReferenceDescription>> {
         let wanted: Vec<BrowseDescription> = of
             .iter()
             .map(|id| BrowseDescription {

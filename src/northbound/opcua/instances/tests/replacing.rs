@@ -9,7 +9,6 @@ use opcua_types::{BrowseDirection, NodeId, ObjectId, StatusCode, Variant};
 use proptest::prelude::*;
 
 use super::{MACHINES, SHOP, bare, check, get, id, insert, model, set, space};
-use crate::device_model::DeviceModel;
 use crate::northbound::opcua::instances::{Change, Tree};
 
 #[test]
