@@ -68,7 +68,7 @@ fn a_face_that_lies_is_found_out_and_the_item_is_named() {
         let watched =
             scope.spawn(|| stage.guideway(&["verify", &http, &url, "--for", "4s", "--patience", "1s"]));
         let health = gateway.health();
-        let instance = health["journal"]["instanceId"].as_u64().unwrap();
+        let instance = health["instanceId"].as_u64().unwrap();
         // Somebody else publishes in the gateway's name what was never so: verify may not have connected
         // yet, so it is said again and again, with sequences that are still to come.
         for round in 0..8_u64 {

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use tokio_util::sync::CancellationToken;
 
 use super::{Logging, print, say};
 use crate::config::{Log, duration};
@@ -21,7 +22,7 @@ pub(super) struct Arguments {
     #[arg(value_name = "URL", required = true)]
     urls: Vec<String>,
 
-    /// How long the faces are watched.
+    /// How long the faces are watched. Ctrl-C ends it earlier, and compares what was seen.
     #[arg(long = "for", default_value = "30s", value_name = "TIME", value_parser = parse_duration)]
     time: Duration,
 
@@ -84,17 +85,18 @@ pub(super) fn run(arguments: Arguments, logging: &Logging) -> anyhow::Result<Exi
     let line = Line { to_terminal: std::io::stderr().is_terminal() };
     let show = |progress| line.show(progress);
     let report = super::runtime()?.block_on(async {
-        tokio::select! {
-            report = verify::run(&options, &show) => Ok(report),
-            stopped = tokio::signal::ctrl_c() => Err(stopped.err()),
-        }
+        let enough = CancellationToken::new();
+        let stopped = enough.clone();
+        tokio::spawn(async move {
+            // Without signals it ends when the time is over.
+            if tokio::signal::ctrl_c().await.is_ok() {
+                stopped.cancel();
+            }
+        });
+        verify::run(&options, &enough, &show).await
     });
     line.clear();
-    let report = match report {
-        Ok(report) => report?,
-        Err(Some(error)) => return Err(error.into()),
-        Err(None) => anyhow::bail!("stopped before anything was compared"),
-    };
+    let report = report?;
     print(table(&report).trim_end());
     Ok(if report.is_equal() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

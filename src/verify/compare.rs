@@ -146,25 +146,25 @@ fn align(
     let end = wanted.iter().position(|it| it.sequence >= Some(stretch.end)).unwrap_or(wanted.len());
     // A value begins with the one that was there, an event with the next one.
     let latest = if is_event || !complete { first } else { first.saturating_sub(1) };
-    // What was there before the master began cannot be found in what it told.
-    let skips = if complete || is_event { 0..=0 } else { 0..=1.min(told.len()) };
     if complete && wanted.is_empty() && !told.is_empty() {
         return Err(Box::new((None, told.first().cloned())));
     }
+    if !complete && wanted.is_empty() {
+        return Ok(());
+    }
+    // Without a state to begin with, the told may as well have begun before the wanted.
+    let skips = if complete { 0 } else { told.len() };
+    let begins = (0..=latest).map(|begin| (begin, 0)).chain((1..=skips).map(|skip| (0, skip)));
     let mut best: Option<(usize, usize, usize)> = None;
-    for skip in skips {
-        for begin in 0..=latest {
-            let (wanted, told) = (&wanted[begin..], &told[skip..]);
-            let alike = wanted.iter().zip(told).take_while(|(a, b)| equal(a, b)).count();
-            if alike == told.len().min(wanted.len())
-                && begin + alike >= end
-                && (is_event || told.len() + skip > 0)
-            {
-                return Ok(());
-            }
-            if best.is_none_or(|(most, ..)| alike > most) {
-                best = Some((alike, begin, skip));
-            }
+    for (begin, skip) in begins {
+        let (wanted, told) = (&wanted[begin..], &told[skip..]);
+        let alike = wanted.iter().zip(told).take_while(|(a, b)| equal(a, b)).count();
+        let all = alike == told.len().min(wanted.len()) && begin + alike >= end;
+        if all && (is_event || !told.is_empty() || skip > 0) {
+            return Ok(());
+        }
+        if best.is_none_or(|(most, ..)| alike > most) {
+            best = Some((alike, begin, skip));
         }
     }
     let (alike, begin, skip) = best.unwrap_or((0, latest, 0));
@@ -292,6 +292,19 @@ mod tests {
             };
             assert!(begins(&found[0].master, wanted) && begins(&found[0].face, told), "{face:?}: {found:?}");
         }
+    }
+
+    #[test]
+    fn without_a_state_to_begin_with_the_face_may_have_begun_before_the_master() {
+        let shapes = BTreeMap::from([(item(), Shape::Number)]);
+        let compare = |master: &[(u64, f64)], face: &[(u64, f64)]| {
+            by_order(&tape(master), &without_sequences(face), &shapes, &(5..8), false).differences.len()
+        };
+        assert_eq!(compare(&[(5, 1.0), (6, 2.0)], &[(1, 0.0), (2, 0.5), (5, 1.0), (6, 2.0)]), 0);
+        assert_eq!(compare(&[(3, 0.5), (5, 1.0), (6, 2.0)], &[(5, 1.0), (6, 2.0)]), 0);
+        assert_eq!(compare(&[], &[(1, 0.0)]), 0);
+        assert_eq!(compare(&[(5, 1.0), (6, 2.0)], &[(1, 0.0), (5, 1.0)]), 1);
+        assert_eq!(compare(&[(5, 1.0), (6, 2.0)], &[(1, 0.0), (6, 2.0)]), 1);
     }
 
     #[test]

@@ -29,6 +29,7 @@ use opcua::OpcUa;
 use payload::Layout;
 use rest::Rest;
 use tape::{SharedTape, Tape};
+use tokio_util::sync::CancellationToken;
 
 /// What is watched, and for how long.
 #[derive(Clone, Debug)]
@@ -64,6 +65,9 @@ pub enum Error {
         /// Why, and what helps.
         why: String,
     },
+    /// It was to end before everything was watched.
+    #[error("stopped before anything was compared")]
+    Stopped,
     /// Only one face says anything.
     #[error("{0}")]
     NothingToCompare(String),
@@ -129,11 +133,32 @@ struct Faces {
     mqtt: Vec<(String, Mqtt)>,
 }
 
-/// Watches, compares, and says what came out.
-pub async fn run(options: &Options, progress: &(dyn Fn(Progress) + Sync)) -> Result<Report, Error> {
+/// Watches, compares, and says what came out. With `enough` it compares what it has seen so far.
+pub async fn run(
+    options: &Options,
+    enough: &CancellationToken,
+    progress: &(dyn Fn(Progress) + Sync),
+) -> Result<Report, Error> {
     if options.urls.len() < 2 {
         return Err(Error::TooFew);
     }
+    let begun = async {
+        let faces = connect(options, progress).await?;
+        faces.first_values(options.patience).await?;
+        Ok(faces)
+    };
+    let faces = tokio::select! {
+        faces = begun => faces?,
+        () = enough.cancelled() => return Err(Error::Stopped),
+    };
+    let report = faces.watch(options, enough, progress).await;
+    for (_, face) in &faces.opcua {
+        face.close().await;
+    }
+    report
+}
+
+async fn connect(options: &Options, progress: &(dyn Fn(Progress) + Sync)) -> Result<Faces, Error> {
     let mut faces = Faces::default();
     // HTTP first: it tells which journal it is, and the state that everything begins with.
     let mut urls: Vec<&String> = options.urls.iter().collect();
@@ -168,16 +193,16 @@ pub async fn run(options: &Options, progress: &(dyn Fn(Progress) + Sync)) -> Res
             }
         }
     }
-    let report = faces.watch(options, progress).await;
-    for (_, face) in &faces.opcua {
-        face.close().await;
-    }
-    report
+    Ok(faces)
 }
 
 impl Faces {
-    async fn watch(&self, options: &Options, progress: &(dyn Fn(Progress) + Sync)) -> Result<Report, Error> {
-        self.first_values(options.patience).await?;
+    async fn watch(
+        &self,
+        options: &Options,
+        enough: &CancellationToken,
+        progress: &(dyn Fn(Progress) + Sync),
+    ) -> Result<Report, Error> {
         let from = self.next_sequence().await?;
         let count = usize::from(self.rest.is_some()) + self.opcua.len() + self.mqtt.len();
         progress(Progress::Watching { faces: count });
@@ -189,7 +214,7 @@ impl Faces {
             let observations = self.master().map_or(0, |(_, tape)| tape.lock().readings);
             let left = options.time.saturating_sub(begun.elapsed());
             progress(Progress::Seen { observations, left });
-            if left.is_zero() || observations >= options.observations {
+            if left.is_zero() || observations >= options.observations || enough.is_cancelled() {
                 break;
             }
         }

@@ -11,7 +11,7 @@ use crate::support::opcua::{Peer, Spoken, Stage, node};
 fn device_model(xml: &str) -> String {
     let begin = xml.find("<Device ").unwrap();
     let end = xml.find("</Device>").unwrap() + "</Device>".len();
-    format!("* device_model: --multiline--TEST\n{}\n--multiline--TEST\n", &xml[begin..end])
+    format!("* deviceModel: {}\n", xml[begin..end].replace('\n', " "))
 }
 
 #[test]

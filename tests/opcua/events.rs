@@ -1,21 +1,27 @@
 //! Conditions and messages, as foreign clients subscribe to them by default.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use crate::support::opcua::{Peer, Spoken, Stage, node};
 
-const SOON: Duration = Duration::from_secs(15);
+const SOON: Duration = Duration::from_secs(60);
 
 /// Collects events until enough of them are there.
 fn collect(peer: &mut Peer, what: &str, enough: impl Fn(&[Value]) -> bool) -> Vec<Value> {
     let mut all: Vec<Value> = Vec::new();
-    peer.hears(what, SOON, json!({"do": "heard_events"}), |events| {
+    let deadline = Instant::now() + SOON;
+    let (_keep, never) = std::sync::mpsc::channel::<()>();
+    while !enough(&all) {
+        let events = peer.get(json!({"do": "heard_events"}));
         all.extend(events.as_array().unwrap().iter().cloned());
-        enough(&all).then_some(())
-    });
+        let last: String = all.last().map(ToString::to_string).unwrap_or_default();
+        assert!(Instant::now() < deadline, "{}: not {what} but {}, at last {last}", peer.name, all.len());
+        // A receiver that nobody sends to is a timer.
+        let _ = never.recv_timeout(Duration::from_millis(50));
+    }
     all
 }
 
@@ -36,10 +42,11 @@ fn each_client_receives_conditions_and_messages_as_it_subscribes_by_default() {
         let name = peer.name;
         peer.connect(&stage);
         peer.get(json!({"do": "events"}));
-        machine.say(
+        // The same message twice would be one.
+        machine.say(&format!(
             "|system|fault|E17|2|HIGH|Hydraulics low\n|travel|warning|W1|||near the end\n\
-             |message|M7|close the door\n|system|normal|E17|||\n|travel|normal||||\n",
-        );
+             |message|M7|close the door, {name}\n|system|normal|E17|||\n|travel|normal||||\n"
+        ));
         let events = collect(&mut peer, "five events", |events| {
             of(events, "system").len() >= 2
                 && of(events, "travel").len() >= 2
@@ -51,7 +58,7 @@ fn each_client_receives_conditions_and_messages_as_it_subscribes_by_default() {
         let travel = of(&events, "travel");
         assert_eq!(travel[0], (&json!(500), &json!("near the end")), "{name}");
         assert_eq!(travel[1].0, &json!(1), "{name}");
-        assert_eq!(of(&events, "message")[0].1, &json!("close the door"), "{name}");
+        assert_eq!(of(&events, "message")[0].1, &json!(format!("close the door, {name}")));
         peer.leave();
     }
 }
@@ -100,7 +107,8 @@ fn a_burst_of_a_thousand_events_reaches_a_client_with_a_queue_of_zero_in_order()
     machine.say("|system|normal||||\n");
     for mut peer in Peer::all(stage.folder.path()) {
         peer.connect(&stage);
-        peer.get(json!({"do": "conditions"}));
+        // A queue of one gets one event at each publishing, so the shortest interval is asked for.
+        peer.get(json!({"do": "conditions", "interval": 10}));
         let burst: String = (0..1_000)
             .map(|number| format!("|system|warning|W{}|||number {number}\n", number % 10))
             .collect();

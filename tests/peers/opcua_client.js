@@ -7,12 +7,13 @@
 const readline = require("node:readline");
 const opcua = require("node-opcua-client");
 const { OPCUACertificateManager } = require("node-opcua-certificate-manager");
-const { readCertificate, readPrivateKey } = require("node-opcua-crypto");
+const { readCertificate, readPrivateKeyPEM } = require("node-opcua-crypto");
 const {
-  AttributeIds, BrowseDirection, DataType, MessageSecurityMode, MonitoringMode, NodeClass, OPCUAClient,
+  AttributeIds, BrowseDirection, ClientMonitoredItemGroup, DataType, MessageSecurityMode, MonitoringMode, NodeClass, OPCUAClient,
   SecurityPolicy, StatusCodes, TimestampsToReturn, UserTokenType, Variant, resolveNodeId,
 } = opcua;
 
+const URI = "urn:guideway:peer:javascript";
 const BATCH = 500;
 // Attributes that each class of node has to have (part 3, 5.9).
 const COMMON = ["NodeId", "NodeClass", "BrowseName", "DisplayName"];
@@ -67,11 +68,20 @@ class Peer {
     return manager;
   }
 
+  /** Makes key and certificate. */
+  async certificate({ pki }) {
+    const clientCertificateManager = await this.manager(pki);
+    const client = OPCUAClient.create({ applicationUri: URI, applicationName: "peer", clientCertificateManager });
+    await client.createDefaultCertificate();
+    await client.disconnect();
+  }
+
   /** Asks a server without a session. */
   async asking(url, pki, ask) {
     const clientCertificateManager = await this.manager(pki);
     const client = OPCUAClient.create({
-      endpointMustExist: false, connectionStrategy: { maxRetry: 0 }, clientCertificateManager,
+      applicationUri: URI, applicationName: "peer", endpointMustExist: false,
+      connectionStrategy: { maxRetry: 0 }, clientCertificateManager,
     });
     await client.connect(url);
     try {
@@ -99,7 +109,7 @@ class Peer {
     const clientCertificateManager = await this.manager(pki);
     const client = OPCUAClient.create({
       applicationName: "peer",
-      applicationUri: "urn:guideway:peer:javascript",
+      applicationUri: URI,
       endpointMustExist: false,
       clientCertificateManager,
       securityPolicy: policy ? SecurityPolicy[policy] : SecurityPolicy.None,
@@ -117,7 +127,7 @@ class Peer {
       identity = {
         type: UserTokenType.Certificate,
         certificateData: readCertificate(user_certificate),
-        privateKey: readPrivateKey(user_key),
+        privateKey: readPrivateKeyPEM(user_key),
       };
     }
     try {
@@ -249,7 +259,9 @@ class Peer {
     const bad = [];
     for (let at = 0; at < wanted.length; at += BATCH) {
       const part = wanted.slice(at, at + BATCH);
-      const group = await subscription.monitorItems(
+      // Listened to before the server answers: the first values come with its answer.
+      const group = ClientMonitoredItemGroup.create(
+        subscription,
         part.map((nodeId) => ({ nodeId, attributeId: AttributeIds.Value })),
         { samplingInterval: interval, queueSize: queue, discardOldest: true },
         TimestampsToReturn.Both,
@@ -259,6 +271,10 @@ class Peer {
         if (!this.values_.has(key)) this.values_.set(key, []);
         this.values_.get(key).push(data(value));
       });
+      await new Promise((done, failed) => {
+        group.on("initialized", done);
+        group.on("err", (message) => failed(new Error(message)));
+      });
       for (const item of group.monitoredItems) {
         if (item.statusCode.isNotGood()) bad.push(item.statusCode.name);
       }
@@ -267,23 +283,23 @@ class Peer {
   }
 
   /** The fields that node-opcua's own alarm client asks for. */
-  async conditions({ source = "i=2253" }) {
+  async conditions({ source = "i=2253", interval = 100 }) {
     const fields = [
       "EventId", "EventType", "SourceNode", "SourceName", "Time", "ReceiveTime", "Message", "Severity",
       "ConditionId", "ConditionName", "BranchId", "Retain", "EnabledState", "EnabledState.Id", "Quality",
       "ActiveState", "ActiveState.Id", "AckedState", "AckedState.Id",
     ];
     const filter = opcua.constructEventFilter(fields, opcua.ofType("ConditionType"));
-    await this.monitorEvents(source, filter, fields);
+    await this.monitorEvents(source, filter, fields, interval);
   }
 
   async events({ source = "i=2253" }) {
     const fields = ["EventId", "EventType", "SourceNode", "SourceName", "Time", "Message", "Severity"];
-    await this.monitorEvents(source, opcua.constructEventFilter(fields), fields);
+    await this.monitorEvents(source, opcua.constructEventFilter(fields), fields, 100);
   }
 
-  async monitorEvents(source, filter, fields) {
-    const subscription = await this.subscribing(100);
+  async monitorEvents(source, filter, fields, interval) {
+    const subscription = await this.subscribing(interval);
     const item = await subscription.monitor(
       { nodeId: resolveNodeId(source), attributeId: AttributeIds.EventNotifier },
       { samplingInterval: 0, queueSize: 0, discardOldest: false, filter },

@@ -275,10 +275,10 @@ class Peer:
             self.subscription = await self.client.create_subscription(100, self.heard)
         await self.subscription.subscribe_events(ua.NodeId.from_string(source))
 
-    async def conditions(self, source="i=2253"):
+    async def conditions(self, source="i=2253", interval=100):
         """Subscribes to the events of conditions, as asyncua does by default."""
         if self.subscription is None:
-            self.subscription = await self.client.create_subscription(100, self.heard)
+            self.subscription = await self.client.create_subscription(interval, self.heard)
         await self.subscription.subscribe_events(
             ua.NodeId.from_string(source), evtypes=ua.NodeId(ua.ObjectIds.ConditionType)
         )

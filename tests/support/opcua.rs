@@ -97,8 +97,16 @@ impl Stage {
         path
     }
 
+    /// Starts the gateway. Its key is one that earlier tests have made: to make one takes seconds.
     pub fn start(&self) -> Gateway {
-        Gateway::start(&self.write(), self.folder.path(), self.http)
+        let pki = self.folder.path().join("data/opcua");
+        let configuration = self.write();
+        if pki.exists() || take("server", &pki) {
+            return Gateway::start(&configuration, self.folder.path(), self.http);
+        }
+        let gateway = Gateway::start(&configuration, self.folder.path(), self.http);
+        keep("server", &pki);
+        gateway
     }
 
     /// Runs the command line beside the gateway; gives what it printed, or what it complained about.
@@ -120,6 +128,42 @@ impl Stage {
     /// Lets in every client that was refused.
     pub fn trust(&self) {
         self.guideway(&["opcua", "trust", "all", "--data-dir", "data"]).unwrap();
+    }
+}
+
+/// Where keys are kept from test to test.
+fn kept(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("opcua-keys").join(name)
+}
+
+/// Copies what is kept under that name; whether there is any.
+fn take(name: &str, to: &Path) -> bool {
+    kept(name).is_dir() && {
+        copy(&kept(name), to);
+        true
+    }
+}
+
+/// Keeps a folder for other tests.
+fn keep(name: &str, folder: &Path) {
+    let begun = kept(&format!("{name}-{}", std::process::id()));
+    copy(folder, &begun);
+    // Another test may have been faster.
+    if std::fs::rename(&begun, kept(name)).is_err() {
+        let _ = std::fs::remove_dir_all(&begun);
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let to = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &to);
+        } else {
+            std::fs::copy(entry.path(), to).unwrap();
+        }
     }
 }
 
@@ -242,6 +286,9 @@ impl Peer {
         if name == "asyncua" {
             let made = json!({"do": "certificate", "to": peer.certificate(), "key": peer.key()});
             peer.ask(made).unwrap();
+        } else if !take(name, &peer.pki.join("pki")) {
+            peer.get(json!({"do": "certificate", "pki": peer.pki.join("pki")}));
+            keep(name, &peer.pki.join("pki"));
         }
         peer
     }
