@@ -19,6 +19,8 @@ mod tape;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
+use tokio_util::sync::CancellationToken;
+
 pub use compare::{Comparison, Difference};
 pub use mqtt::MqttLogin;
 pub use opcua::OpcUaLogin;
@@ -29,7 +31,6 @@ use opcua::OpcUa;
 use payload::Layout;
 use rest::Rest;
 use tape::{SharedTape, Tape};
-use tokio_util::sync::CancellationToken;
 
 /// What is watched, and for how long.
 #[derive(Clone, Debug)]
@@ -302,6 +303,13 @@ impl Faces {
     }
 
     fn compare(&self, stretch: Range<u64>) -> Result<Report, Error> {
+        if let Some((url, rest)) = &self.rest {
+            let told = rest.tape().lock().next;
+            if told < stretch.end {
+                let why = format!("its stream has come to sequence {told} of {} only", stretch.end);
+                return Err(Error::Face { url: url.clone(), why: why + "; give it more --patience" });
+            }
+        }
         let (name, master) = self.master().ok_or_else(|| {
             let topics =
                 "no observation in a layout that can be read (entity, uns, mtconnect) came over MQTT";
