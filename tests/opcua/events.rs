@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::support::opcua::{Peer, Spoken, Stage, node};
 
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_secs(120);
 
 /// Collects events until enough of them are there.
 fn collect(peer: &mut Peer, what: &str, enough: impl Fn(&[Value]) -> bool) -> Vec<Value> {
