@@ -89,7 +89,7 @@ fn each_client_is_refused_what_it_may_not_do() {
         let secure = Some((POLICIES[0], "SignAndEncrypt"));
         peer.login(&stage, secure, json!({})).expect_err("not trusted yet");
         stage.trust();
-        let mut refused = |peer: &mut Peer, secure, login: Value, statuses: &[&str]| {
+        let refused = |peer: &mut Peer, secure, login: Value, statuses: &[&str]| {
             let why = peer.login(&stage, secure, login.clone()).expect_err("refused");
             assert!(statuses.iter().any(|status| why.contains(status)), "{}, {login}: {why}", peer.name);
         };
