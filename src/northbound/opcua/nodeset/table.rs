@@ -15,7 +15,7 @@
 //! capital one from the other to this node: `P1:2059` is "property of 1:2059".
 //! `c` HasComponent, `p` HasProperty, `o` Organizes, `s` HasSubtype, `t` HasTypeDefinition, `m` HasModellingRule,
 //! `e` HasEncoding, `d` HasDescription, `n` HasNotifier, `g` GeneratesEvent, `f` FromState, `k` ToState. Another
-//! type is written `>` or `<` (for the other direction), its id, and `:`-free after `/`, as in `>117/2927`.
+//! type is written `>` or, in the other direction, `<`, then its id, `/` and the target: `>117/2927`.
 //! Each reference stands once, on either of its nodes: the address space knows both directions.
 //!
 //! Attributes, where they are not the default: `=` DisplayName (else the name without its index), `?`
