@@ -13,6 +13,8 @@ mod changes;
 mod events;
 #[path = "opcua/history.rs"]
 mod history;
+#[path = "opcua/neighbours.rs"]
+mod neighbours;
 #[path = "opcua/recordings.rs"]
 mod recordings;
 #[path = "opcua/values.rs"]

@@ -10,7 +10,7 @@ import sys
 from collections import Counter
 from datetime import datetime, timedelta, timezone
 
-from asyncua import Client, ua
+from asyncua import Client, Server, ua
 from asyncua.crypto import security_policies
 from asyncua.crypto.cert_gen import setup_self_signed_certificate
 
@@ -118,6 +118,14 @@ class Peer:
 
     async def find_servers(self, url):
         return [server.ApplicationUri for server in await Client(url).connect_and_find_servers()]
+
+    async def discovery(self, url):
+        """Becomes a discovery server; what registers there, `find_servers` tells."""
+        self.server = Server()
+        await self.server.init()
+        self.server.set_endpoint(url)
+        self.server.set_security_policy([ua.SecurityPolicyType.NoSecurity])
+        await self.server.start()
 
     async def connect(
         self, url, policy=None, mode=None, certificate=None, key=None, user=None, password=None, user_certificate=None, user_key=None
