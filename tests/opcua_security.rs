@@ -175,9 +175,11 @@ async fn users_log_in_by_password_or_certificate_over_every_encrypted_endpoint()
         format!(
             "[[opcua.users]]\nname = 'anna'\npassword = '{}'\nrole = 'engineer'\n\
              [[opcua.users]]\nname = 'vera'\npassword = '{}'\n\
+             [[opcua.users]]\nname = 'walter'\npassword = '{}'\n\
              [[opcua.users]]\nname = 'otto'\ncertificate = 'otto/own/cert.der'\nrole = 'operator'\n",
             hash(folder, "spindle and chuck"),
             hash(folder, "only looking"),
+            hash(folder, "never used"),
         )
     });
     let first = stage.connect("hmi", POLICIES[0], Mode::Sign, password("anna", "spindle and chuck")).await;
@@ -207,7 +209,8 @@ async fn users_log_in_by_password_or_certificate_over_every_encrypted_endpoint()
                 stage.path().join("hmi/private/private.pem"),
             );
             for (who, login) in [
-                ("a wrong password", password("vera", "spindle and chuck")),
+                // Of somebody else: after some of them the right one is refused for a while as well.
+                ("a wrong password", password("walter", "spindle and chuck")),
                 ("an unknown user", password("nobody", "only looking")),
                 ("another certificate", own.unwrap()),
             ] {
