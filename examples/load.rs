@@ -11,14 +11,18 @@
 #![allow(clippy::print_stdout, reason = "figures go to standard output")]
 #![allow(clippy::cast_precision_loss, reason = "figures are rounded anyway")]
 
+mod gateway_process;
+
 use std::fmt::Write as _;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::PathBuf;
+use std::process::{Child, Command};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
+
+use gateway_process::{cpu_time, free_port, next_sequence, pause, resident_mib, try_get};
 
 /// Data items of the loaded device.
 const ITEMS: usize = 20;
@@ -71,7 +75,7 @@ impl Gateway {
             </Devices></MTConnectDevices>"#
         );
         std::fs::write(folder.join("Devices.xml"), devices).unwrap();
-        let port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
+        let port = free_port();
         let configuration = format!(
             "[model]\ndevices = [\"Devices.xml\"]\nagent_device = false\n\
              [journal]\ndurable = {durable}\n\
@@ -80,15 +84,7 @@ impl Gateway {
         );
         std::fs::write(folder.join("guideway.toml"), configuration).unwrap();
         let begun = Instant::now();
-        let child = Command::new(binary())
-            .arg("run")
-            .arg(folder.join("guideway.toml"))
-            .arg("--data-dir")
-            .arg(folder.join("data"))
-            .stdin(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+        let child = gateway_process::spawn(&folder);
         let address = SocketAddr::from(([127, 0, 0, 1], port));
         while try_get(address, "/current").is_none() {
             assert!(begun.elapsed() < Duration::from_secs(10), "the gateway does not answer");
@@ -100,27 +96,6 @@ impl Gateway {
         }
         (Self { child, address, folder }, elapsed)
     }
-
-    /// User and system CPU time so far.
-    fn cpu(&self) -> Duration {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
-        let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
-        let ticks: u64 = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
-        // The kernel counts in hundredths of a second for everybody who asks this way.
-        Duration::from_millis(ticks * 10)
-    }
-
-    fn resident_mib(&self) -> f64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
-        line.split_whitespace().nth(1).unwrap().parse::<f64>().unwrap() / 1_024.0
-    }
-
-    fn next_sequence(&self) -> u64 {
-        let health = get(self.address, "/health");
-        let at = health.find("\"nextSequence\": ").unwrap() + 16;
-        health[at..].split([',', '\n', '}']).next().unwrap().trim().parse().unwrap()
-    }
 }
 
 impl Drop for Gateway {
@@ -129,33 +104,6 @@ impl Drop for Gateway {
         let _ = self.child.wait();
         let _ = std::fs::remove_dir_all(&self.folder);
     }
-}
-
-fn binary() -> PathBuf {
-    // target/release/examples/load → target/release/guideway
-    let here = std::env::current_exe().unwrap();
-    let path = here.parent().and_then(Path::parent).unwrap().join("guideway");
-    assert!(path.exists(), "build it first: cargo build --release");
-    path
-}
-
-/// Asking without a pause would use up the ports of loopback.
-fn pause(time: Duration) {
-    // A receiver that nobody sends to is a timer.
-    let (_keep, timer) = std::sync::mpsc::channel::<()>();
-    let _ = timer.recv_timeout(time);
-}
-
-fn try_get(address: SocketAddr, target: &str) -> Option<String> {
-    let mut stream = TcpStream::connect(address).ok()?;
-    write!(stream, "GET {target} HTTP/1.1\r\nHost: load\r\nConnection: close\r\n\r\n").ok()?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).ok()?;
-    answer.starts_with("HTTP/1.1 200").then_some(answer)
-}
-
-fn get(address: SocketAddr, target: &str) -> String {
-    try_get(address, target).unwrap()
 }
 
 /// Lines with changing values for one item after the other; a chunk that is sent over and over.
@@ -202,23 +150,23 @@ fn ingest(values: usize, durable: bool) {
         stream
     });
     let (gateway, _) = Gateway::start(port, durable);
-    let (before, cpu) = (gateway.next_sequence(), gateway.cpu());
+    let (before, cpu) = (next_sequence(gateway.address), cpu_time(&gateway.child));
     let begun = Instant::now();
     go.store(true, Ordering::Relaxed);
     let stream = feeder.join().unwrap();
     let wanted = before + (CHUNK * CHUNKS) as u64;
-    while gateway.next_sequence() < wanted {
-        assert!(begun.elapsed() < Duration::from_secs(120), "{} of {wanted}", gateway.next_sequence());
+    while next_sequence(gateway.address) < wanted {
+        assert!(begun.elapsed() < Duration::from_secs(120), "{} of {wanted}", next_sequence(gateway.address));
         pause(Duration::from_millis(2));
     }
-    let (wall, cpu) = (begun.elapsed(), gateway.cpu() - cpu);
+    let (wall, cpu) = (begun.elapsed(), cpu_time(&gateway.child) - cpu);
     let observations = (CHUNK * CHUNKS) as f64;
     println!(
         "ingest, {values} values a line, {}: {:.2} M observations/s, {:.2} M per CPU second; {:.1} MiB resident",
         if durable { "journal on disk" } else { "in memory" },
         observations / wall.as_secs_f64() / 1e6,
         observations / cpu.as_secs_f64() / 1e6,
-        gateway.resident_mib(),
+        resident_mib(&gateway.child),
     );
     drop(stream);
 }
@@ -235,10 +183,10 @@ fn filled() -> (Gateway, TcpStream) {
     });
     let (gateway, _) = Gateway::start(port, true);
     let stream = feeder.join().unwrap();
-    while gateway.next_sequence() < 200_000 {
+    while next_sequence(gateway.address) < 200_000 {
         pause(Duration::from_millis(2));
     }
-    println!("full buffer: {:.1} MiB resident", gateway.resident_mib());
+    println!("full buffer: {:.1} MiB resident", resident_mib(&gateway.child));
     (gateway, stream)
 }
 
@@ -246,10 +194,10 @@ fn http() {
     let (gateway, _stream) = filled();
     for target in ["/current", "/sample?count=1000", "/probe"] {
         let url = format!("http://{}{target}", gateway.address);
-        let (cpu, begun) = (gateway.cpu(), Instant::now());
+        let (cpu, begun) = (cpu_time(&gateway.child), Instant::now());
         let output = Command::new("wrk").args(["-t1", "-c16", "-d5s", &url]).output();
         let output = output.expect("wrk is installed");
-        let (cpu, wall) = (gateway.cpu() - cpu, begun.elapsed());
+        let (cpu, wall) = (cpu_time(&gateway.child) - cpu, begun.elapsed());
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
         let rate = said.lines().find_map(|line| line.strip_prefix("Requests/sec:")).unwrap().trim();
         let rate: f64 = rate.parse().unwrap();
@@ -259,7 +207,7 @@ fn http() {
             if said.contains("Non-2xx") { " (with errors!)" } else { "" },
         );
     }
-    println!("after that: {:.1} MiB resident", gateway.resident_mib());
+    println!("after that: {:.1} MiB resident", resident_mib(&gateway.child));
 }
 
 fn streams() {
@@ -300,15 +248,15 @@ fn streams() {
             .unwrap();
     }
     pause(Duration::from_secs(2));
-    let (cpu, begun, before) = (gateway.cpu(), Instant::now(), bytes.load(Ordering::Relaxed));
+    let (cpu, begun, before) = (cpu_time(&gateway.child), Instant::now(), bytes.load(Ordering::Relaxed));
     pause(Duration::from_secs(10));
-    let (cpu, wall) = (gateway.cpu() - cpu, begun.elapsed());
+    let (cpu, wall) = (cpu_time(&gateway.child) - cpu, begun.elapsed());
     println!(
         "{CLIENTS} streaming clients, 1,000 observations/s, interval 100 ms: {:.1} % of a core, {:.1} MB/s sent; \
          {:.1} MiB resident",
         cpu.as_secs_f64() / wall.as_secs_f64() * 100.0,
         (bytes.load(Ordering::Relaxed) - before) as f64 / wall.as_secs_f64() / 1e6,
-        gateway.resident_mib(),
+        resident_mib(&gateway.child),
     );
     stop.store(true, Ordering::Relaxed);
     feeder.join().unwrap();

@@ -20,15 +20,18 @@
     reason = "counts are small and not negative"
 )]
 
+mod gateway_process;
+
 use std::fmt::Write as _;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use gateway_process::{cpu_time, free_port, next_sequence, pause, resident_mib};
 use opcua_client::{ClientBuilder, DataChangeCallback, HistoryReadAction, IdentityToken, Session};
 use opcua_types::{
     DateTime, HistoryData, HistoryReadValueId, MessageSecurityMode, MonitoredItemCreateRequest,
@@ -232,17 +235,7 @@ impl Gateway {
     /// Starts it; how long it took until a client was answered.
     fn start(&mut self) -> Duration {
         let begun = Instant::now();
-        let child = Command::new(binary())
-            .arg("run")
-            .arg(self.folder.join("guideway.toml"))
-            .arg("--data-dir")
-            .arg(self.folder.join("data"))
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        self.child = Some(child);
+        self.child = Some(gateway_process::spawn(&self.folder));
         while !is_opcua(self.opcua) {
             assert!(begun.elapsed() < Duration::from_secs(60), "the gateway does not answer");
             pause(Duration::from_millis(1));
@@ -258,30 +251,9 @@ impl Gateway {
         }
     }
 
-    fn proc(&self, file: &str) -> String {
-        let id = self.child.as_ref().unwrap().id();
-        std::fs::read_to_string(format!("/proc/{id}/{file}")).unwrap()
-    }
-
-    /// User and system CPU time so far.
-    fn cpu(&self) -> Duration {
-        let stat = self.proc("stat");
-        let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
-        let ticks: u64 = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
-        // The kernel counts in hundredths of a second for everybody who asks this way.
-        Duration::from_millis(ticks * 10)
-    }
-
-    fn resident_mib(&self) -> f64 {
-        let status = self.proc("status");
-        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
-        line.split_whitespace().nth(1).unwrap().parse::<f64>().unwrap() / 1_024.0
-    }
-
-    fn next_sequence(&self) -> u64 {
-        let health = try_get(self.http, "/health").unwrap();
-        let at = health.find("\"nextSequence\": ").unwrap() + 16;
-        health[at..].split([',', '\n', '}']).next().unwrap().trim().parse().unwrap()
+    /// The process, while it runs.
+    fn process(&self) -> &Child {
+        self.child.as_ref().unwrap()
     }
 }
 
@@ -294,33 +266,6 @@ impl Drop for Gateway {
         }
         let _ = std::fs::remove_dir_all(&self.folder);
     }
-}
-
-fn binary() -> PathBuf {
-    // target/release/examples/opcua_load → target/release/guideway
-    let here = std::env::current_exe().unwrap();
-    let path = here.parent().and_then(Path::parent).unwrap().join("guideway");
-    assert!(path.exists(), "build it first: cargo build --release");
-    path
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
-}
-
-/// Asking without a pause would use up the ports of loopback.
-fn pause(time: Duration) {
-    // A receiver that nobody sends to is a timer.
-    let (_keep, timer) = std::sync::mpsc::channel::<()>();
-    let _ = timer.recv_timeout(time);
-}
-
-fn try_get(address: SocketAddr, target: &str) -> Option<String> {
-    let mut stream = TcpStream::connect(address).ok()?;
-    write!(stream, "GET {target} HTTP/1.1\r\nHost: load\r\nConnection: close\r\n\r\n").ok()?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).ok()?;
-    answer.starts_with("HTTP/1.1 200").then_some(answer)
 }
 
 /// Whether a server says ACK to a Hello (part 6, 7.1.2).
@@ -505,9 +450,9 @@ async fn load(scale: Scale) {
             connected.iter().map(|client| Seen::get(count(&client.seen))).sum::<u64>()
         };
         let before = (sum(|seen| &seen.notifications), floor.sent.load(Ordering::Relaxed));
-        let (cpu, begun) = (gateway.cpu(), Instant::now());
+        let (cpu, begun) = (cpu_time(gateway.process()), Instant::now());
         tokio::time::sleep(scale.time).await;
-        let (cpu, wall) = (gateway.cpu() - cpu, begun.elapsed());
+        let (cpu, wall) = (cpu_time(gateway.process()) - cpu, begun.elapsed());
         let notifications = sum(|seen| &seen.notifications) - before.0;
         let sent = floor.sent.load(Ordering::Relaxed) - before.1;
         let all = scale.machines * scale.items;
@@ -516,7 +461,7 @@ async fn load(scale: Scale) {
              {:.1} MiB resident; {:.0} notifications/s of {:.0} expected, {} lost, {} with overflow, {} out of order",
             sent as f64 / wall.as_secs_f64(),
             cpu.as_secs_f64() / wall.as_secs_f64() * 100.0,
-            gateway.resident_mib(),
+            resident_mib(gateway.process()),
             notifications as f64 / wall.as_secs_f64(),
             (sent as f64 / wall.as_secs_f64()) * (clients * items) as f64 / all as f64,
             sum(|seen| &seen.lost),
@@ -617,16 +562,16 @@ async fn history(scale: Scale) {
     let mut gateway = Gateway::of(scale, &floor.ports);
     gateway.start();
     let wanted = (scale.rate as u64 * 10).min(1_000_000) * scale.time.as_secs() / 2;
-    while gateway.next_sequence() < wanted {
+    while next_sequence(gateway.http) < wanted {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     let session = Client::connect(gateway.opcua, 0, &gateway.folder).await;
-    let (cpu, begun) = (gateway.cpu(), Instant::now());
+    let (cpu, begun) = (cpu_time(gateway.process()), Instant::now());
     let values = whole_history(&session, &node(0, 0)).await.len();
     println!(
         "history of one item among {wanted} observations: {values} values in {:?}, {:?} of CPU (with what comes in \
          meanwhile)",
         begun.elapsed(),
-        gateway.cpu() - cpu,
+        cpu_time(gateway.process()) - cpu,
     );
 }

@@ -5,7 +5,7 @@
 
 mod support;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +17,7 @@ use opcua_types::{
 };
 use support::eventually;
 use support::gateway::{Gateway, free_port};
+use support::opcua::configure;
 
 const POLICIES: [&str; 3] = ["Basic256Sha256", "Aes128_Sha256_RsaOaep", "Aes256_Sha256_RsaPss"];
 
@@ -103,18 +104,6 @@ impl Stage {
             () = tokio::time::sleep(Duration::from_secs(30)) => panic!("no answer"),
         }
     }
-}
-
-fn configure(folder: &Path, http: u16, port: u16, opcua: &str) -> PathBuf {
-    std::fs::write(folder.join("Devices.xml"), include_str!("support/counting.xml")).unwrap();
-    let text = format!(
-        "[model]\ndevices = ['Devices.xml']\n\
-         [mtconnect]\naddress = '127.0.0.1'\nport = {http}\n\
-         [opcua]\naddress = '127.0.0.1'\nport = {port}\n{opcua}\n"
-    );
-    let path = folder.join("guideway.toml");
-    std::fs::write(&path, text).unwrap();
-    path
 }
 
 async fn read(session: &Session, variable: VariableId) -> Result<Variant, StatusCode> {

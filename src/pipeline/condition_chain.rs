@@ -6,7 +6,6 @@
 use std::sync::Arc;
 
 use guideway_contract::{Condition, Level, Observation, Value};
-use smol_str::SmolStr;
 
 /// How many entries of one condition can be active; of more the oldest goes, so that a source
 /// that never clears its alarms does not fill the memory.
@@ -96,14 +95,7 @@ pub fn is_duplicate<E: Entry>(chain: &[E], new: &Value) -> bool {
 
 /// A Normal that says nothing else.
 pub fn normal() -> Value {
-    Value::Condition(Arc::new(Condition {
-        level: Level::Normal,
-        native_code: SmolStr::default(),
-        native_severity: SmolStr::default(),
-        qualifier: None,
-        message: SmolStr::default(),
-        condition_id: SmolStr::default(),
-    }))
+    Value::Condition(Arc::new(Condition::normal()))
 }
 
 fn active(value: &Value) -> Option<&Arc<Condition>> {
@@ -115,6 +107,8 @@ fn active(value: &Value) -> Option<&Arc<Condition>> {
 
 #[cfg(test)]
 mod tests {
+    use smol_str::SmolStr;
+
     use super::*;
     use guideway_contract::{ItemIndex, Timestamp};
     use proptest::prelude::*;

@@ -10,11 +10,11 @@ mod wire;
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use support::eventually;
 use support::gateway::{Gateway, free_port};
+use support::opcua::configure;
 use wire::{Wire, ids, uri};
 
 /// What a gateway may hold that it did not hold before, whatever comes: 64 MiB, in KiB.
@@ -53,18 +53,6 @@ impl Stage {
         assert_eq!(endpoints.service(), ids::GET_ENDPOINTS_RESPONSE);
         assert!(begun.elapsed() < Duration::from_secs(2), "served after {:?}", begun.elapsed());
     }
-}
-
-fn configure(folder: &Path, http: u16, port: u16, opcua: &str) -> std::path::PathBuf {
-    std::fs::write(folder.join("Devices.xml"), include_str!("../support/counting.xml")).unwrap();
-    let text = format!(
-        "[model]\ndevices = ['Devices.xml']\n\
-         [mtconnect]\naddress = '127.0.0.1'\nport = {http}\n\
-         [opcua]\naddress = '127.0.0.1'\nport = {port}\n{opcua}\n"
-    );
-    let path = folder.join("guideway.toml");
-    std::fs::write(&path, text).unwrap();
-    path
 }
 
 #[test]

@@ -131,6 +131,20 @@ impl Stage {
     }
 }
 
+/// Writes a configuration with one machine that nobody feeds; `opcua` goes into `[opcua]`, and what tables
+/// follow it. Gives its path.
+pub fn configure(folder: &Path, http: u16, port: u16, opcua: &str) -> PathBuf {
+    std::fs::write(folder.join("Devices.xml"), include_str!("counting.xml")).unwrap();
+    let text = format!(
+        "[model]\ndevices = ['Devices.xml']\n\
+         [mtconnect]\naddress = '127.0.0.1'\nport = {http}\n\
+         [opcua]\naddress = '127.0.0.1'\nport = {port}\n{opcua}\n"
+    );
+    let path = folder.join("guideway.toml");
+    std::fs::write(&path, text).unwrap();
+    path
+}
+
 /// Where keys are kept from test to test.
 fn kept(name: &str) -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("opcua-keys").join(name)

@@ -127,6 +127,18 @@ pub struct Condition {
 }
 
 impl Condition {
+    /// A Normal that says nothing else.
+    pub fn normal() -> Self {
+        Self {
+            level: Level::Normal,
+            native_code: SmolStr::default(),
+            native_severity: SmolStr::default(),
+            qualifier: None,
+            message: SmolStr::default(),
+            condition_id: SmolStr::default(),
+        }
+    }
+
     /// The key of this entry in its condition's chain: conditionId, else nativeCode; empty for an
     /// entry about the condition as a whole.
     pub fn key(&self) -> &str {

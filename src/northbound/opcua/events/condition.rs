@@ -161,7 +161,7 @@ impl Chain {
                         tell(event(condition, key, None, last.severity()));
                     }
                 }
-                State::Known(_) | State::Unknown => tell(whole(&nothing(), None)),
+                State::Known(_) | State::Unknown => tell(whole(&Arc::new(Condition::normal()), None)),
             }
             return;
         };
@@ -229,18 +229,6 @@ fn ended(condition: &Condition) -> Value {
         message: SmolStr::default(),
         ..condition.clone()
     }))
-}
-
-/// An entry that says nothing.
-fn nothing() -> Arc<Condition> {
-    Arc::new(Condition {
-        level: Level::Normal,
-        native_code: SmolStr::default(),
-        native_severity: SmolStr::default(),
-        qualifier: None,
-        message: SmolStr::default(),
-        condition_id: SmolStr::default(),
-    })
 }
 
 #[cfg(test)]
