@@ -5,7 +5,7 @@ use std::pin::Pin;
 
 use smol_str::SmolStr;
 
-use crate::{Outlet, Shape};
+use crate::{DataType, Outlet};
 
 /// Why a session ended. Everything that only concerns one request or one point is not an end: it
 /// is quality on that point and a counter.
@@ -53,10 +53,18 @@ pub struct Found {
     pub address: SmolStr,
     /// What people call it.
     pub label: String,
-    /// What it seems to hold; `None` for a folder.
-    pub shape: Option<Shape>,
+    /// What more the machine says of it, such as a description; may be empty.
+    pub note: String,
+    /// How it is encoded, as a profile writes it; `None` for a folder.
+    pub data_type: Option<DataType>,
+    /// Its units, as the machine says them; may be empty.
+    pub units: SmolStr,
+    /// Its value now, where browsing told it; may be empty.
+    pub value: String,
     /// Whether it can be written.
     pub writable: bool,
+    /// Whether there is more below it: browse its address.
+    pub folder: bool,
 }
 
 /// A session on its way to its end.

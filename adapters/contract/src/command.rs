@@ -5,15 +5,15 @@ use std::time::Duration;
 use smol_str::SmolStr;
 use tokio::sync::oneshot;
 
-use crate::{PointId, Value};
+use crate::{Native, PointId};
 
 /// One value to be written to one point.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Write {
     /// Where to.
     pub point: PointId,
-    /// What, in the point's native unit.
-    pub value: Value,
+    /// What, as the machine is to have it: in native units, before any scale.
+    pub value: Native,
 }
 
 /// What control asks of an adapter: writes, in order, all within `timeout`.

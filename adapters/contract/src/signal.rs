@@ -8,7 +8,8 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    CommandRequest, ConnectionState, Counters, Fault, Health, PointId, PointTable, Quality, Timestamp, Value,
+    CommandRequest, ConnectionState, Counters, Fault, Health, PointId, PointTable, Quality, RawBatch, Timestamp,
+    Value,
 };
 
 /// The place of an adapter in the agent's table.
@@ -93,8 +94,10 @@ pub enum Signal {
         /// Since when.
         at: Timestamp,
     },
-    /// Values.
+    /// Values of data items' points, for adapters that are fed by key.
     Readings(Batch),
+    /// Raw values of a profile's points; the pipeline maps them to data items.
+    Raw(RawBatch),
     /// An asset came, changed or went.
     Asset(AssetChange),
     /// The source describes itself or its device (`manufacturer`, `calibration`, `deviceModel`,
@@ -194,6 +197,15 @@ impl Outlet {
             self.health.arrived(batch.arrival);
             Counters::add(&self.health.counters.readings, batch.readings.len());
             self.send(Signal::Readings(batch)).await;
+        }
+    }
+
+    /// Sends raw values of a profile's points; an empty batch is passed over. Waits while the pipeline is busy.
+    pub async fn raw(&self, batch: RawBatch) {
+        if !batch.readings.is_empty() {
+            self.health.arrived(batch.arrival);
+            Counters::add(&self.health.counters.readings, batch.readings.len());
+            self.send(Signal::Raw(batch)).await;
         }
     }
 

@@ -1,0 +1,1 @@
+//! Beckhoff ADS: symbols, sum reads, notifications, writes.

@@ -1,0 +1,1 @@
+//! Fanuc FOCAS over Ethernet, read-only, from published descriptions of the frames.

@@ -1,0 +1,1 @@
+//! Haas machine data collection: Q commands over TCP and serial lines, macro variables.

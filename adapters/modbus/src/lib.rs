@@ -1,0 +1,1 @@
+//! Modbus TCP and RTU: codec, shared buses, batched reads, writes.

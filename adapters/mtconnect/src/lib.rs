@@ -1,0 +1,1 @@
+//! Follows another MTConnect agent over HTTP: its device model, observations and assets.

@@ -1,0 +1,1 @@
+//! An OPC UA client: subscriptions, browse paths, security, writes, method calls.
