@@ -22,7 +22,10 @@ impl HostPort {
         let rest = match text.split_once("://") {
             Some((scheme, rest)) if schemes.contains(&scheme) => rest,
             Some((scheme, _)) => {
-                return Err(format!("`{scheme}://` is not spoken here; write HOST:PORT or {}", listed(schemes)));
+                return Err(format!(
+                    "`{scheme}://` is not spoken here; write HOST:PORT or {}",
+                    listed(schemes)
+                ));
             }
             None => text,
         };
@@ -63,7 +66,11 @@ impl HostPort {
 /// As a URI's authority: an IPv6 address in brackets.
 impl fmt::Display for HostPort {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.host.contains(':') { write!(f, "[{}]", self.host)? } else { f.write_str(&self.host)? }
+        if self.host.contains(':') {
+            write!(f, "[{}]", self.host)?;
+        } else {
+            f.write_str(&self.host)?;
+        }
         self.port.map_or(Ok(()), |port| write!(f, ":{port}"))
     }
 }
@@ -72,7 +79,8 @@ impl fmt::Display for HostPort {
 pub fn serial_path(text: &str) -> Option<&str> {
     let text = text.trim();
     let path = text.strip_prefix("serial://").unwrap_or(text);
-    let is_com = path.strip_prefix("COM").is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()));
+    let is_com =
+        path.strip_prefix("COM").is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()));
     (path.starts_with('/') || is_com).then_some(path)
 }
 
@@ -99,7 +107,9 @@ mod tests {
 
     #[test]
     fn what_is_no_host_is_refused() {
-        for text in ["", ":502", "plc:0", "plc:x", "plc:70000", "http://plc", "a b", "[::1", "[::1]x", "plc/unit"] {
+        for text in
+            ["", ":502", "plc:0", "plc:x", "plc:70000", "http://plc", "a b", "[::1", "[::1]x", "plc/unit"]
+        {
             assert_eq!(read(text), None, "{text}");
         }
     }

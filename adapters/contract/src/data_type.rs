@@ -134,7 +134,8 @@ impl FromStr for DataType {
             "bcd8" => Kind::Bcd(8),
             "fields" => Kind::Fields,
             "string" | "wstring" | "chars" | "bits" | "bytes" => {
-                let length = numbers.next().ok_or_else(|| format!("`{word}` needs its length: `{word}[16]`"))?;
+                let length =
+                    numbers.next().ok_or_else(|| format!("`{word}` needs its length: `{word}[16]`"))?;
                 match word {
                     "string" => Kind::Text(length),
                     "wstring" => Kind::WideText(length),
@@ -219,7 +220,9 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_back() {
-        for text in ["auto", "bool", "u16", "f32[8]", "string[30]", "string[30][4]", "bits[64]", "bcd8", "fields"] {
+        for text in
+            ["auto", "bool", "u16", "f32[8]", "string[30]", "string[30][4]", "bits[64]", "bcd8", "fields"]
+        {
             assert_eq!(text.parse::<DataType>().unwrap().to_string(), text);
         }
         assert_eq!("string[30][4]".parse::<DataType>().unwrap().count, Some(4));
@@ -227,7 +230,9 @@ mod tests {
 
     #[test]
     fn what_is_no_type_is_refused_with_what_there_is() {
-        for text in ["", "int", "u16[", "u16[0]", "u16[x]", "string", "u16[1][2]", "u16]", "f64[65536]", "u16[70000]"] {
+        for text in
+            ["", "int", "u16[", "u16[0]", "u16[x]", "string", "u16[1][2]", "u16]", "f64[65536]", "u16[70000]"]
+        {
             assert!(text.parse::<DataType>().is_err(), "{text}");
         }
         assert!("word".parse::<DataType>().unwrap_err().contains("u16"));

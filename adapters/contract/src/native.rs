@@ -49,7 +49,11 @@ impl Native {
     /// A number of 32 bits, widened to the value its shortest decimal stands for.
     pub fn float32(number: f32) -> Self {
         let exact = f64::from(number);
-        if number.is_finite() { Self::Float(number.to_string().parse().unwrap_or(exact)) } else { Self::Float(exact) }
+        if number.is_finite() {
+            Self::Float(number.to_string().parse().unwrap_or(exact))
+        } else {
+            Self::Float(exact)
+        }
     }
 
     /// A whole number without a sign.
@@ -63,7 +67,10 @@ impl Native {
     }
 
     /// As a number, where it is one; true is 1.
-    #[expect(clippy::cast_precision_loss, reason = "a number is what is asked for; 64-bit counters may round")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a number is what is asked for; 64-bit counters may round"
+    )]
     pub fn number(&self) -> Option<f64> {
         match self {
             Self::Bool(set) => Some(f64::from(u8::from(*set))),

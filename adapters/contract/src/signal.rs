@@ -8,8 +8,8 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    CommandRequest, ConnectionState, Counters, Fault, Health, PointId, PointTable, Quality, RawBatch, Timestamp,
-    Value,
+    CommandRequest, ConnectionState, Counters, Fault, Health, PointId, PointTable, Quality, RawBatch,
+    Timestamp, Value,
 };
 
 /// The place of an adapter in the agent's table.

@@ -1,4 +1,20 @@
-//! A test kit: an outlet whose signals a test can read.
+//! A test kit: an outlet whose signals a test can read, foreign peers as processes, a proxy that makes bad
+//! weather, and trials that every adapter has to stand.
+//!
+//! Only for tests: it panics where a test fails.
+
+#![expect(clippy::panic, clippy::unwrap_used, reason = "only tests use this")]
+
+mod peer;
+mod proxy;
+mod pty;
+mod running;
+pub mod trials;
+
+pub use peer::Peer;
+pub use proxy::{Proxy, Weather};
+pub use pty::Pty;
+pub use running::Running;
 
 use std::sync::Arc;
 
