@@ -13,7 +13,7 @@ use crate::{PointId, Quality, Timestamp};
 #[derive(Clone, Debug, PartialEq)]
 pub enum Native {
     /// The point could not be read; why, in words for an operator. Such a reading is of bad quality.
-    Bad(SmolStr),
+    Bad(Arc<str>),
     /// There is nothing: JSON null, an empty field.
     Null,
     /// True or false.
@@ -43,7 +43,7 @@ impl Native {
 
     /// A value that could not be read, and why.
     pub fn bad(cause: impl AsRef<str>) -> Self {
-        Self::Bad(SmolStr::new(cause.as_ref()))
+        Self::Bad(cause.as_ref().into())
     }
 
     /// A number of 32 bits, widened to the value its shortest decimal stands for.
