@@ -1,0 +1,7 @@
+//! The adapter with foreign peers: pyads' test server, and one written in Python from the protocol's description.
+
+mod changes;
+mod common;
+mod pyads;
+mod trials;
+mod values;
