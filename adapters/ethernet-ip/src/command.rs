@@ -5,6 +5,7 @@ use tokio::time::Instant;
 
 use crate::codec::cip::{self, service};
 use crate::codec::value::{self, Shape};
+use crate::link::broken;
 use crate::session::Session;
 
 /// One write, ready to be sent.
@@ -59,6 +60,35 @@ impl Session<'_> {
         (Outcome::Done, None)
     }
 
+    /// Reads a tag for its type and size, unless a read has told them already.
+    async fn learn(&mut self, point: usize) -> Result<Result<(), String>, SessionEnd> {
+        loop {
+            let Ok(target) = &self.targets[point] else { return Ok(Err("no address".into())) };
+            if target.known.is_some() {
+                return Ok(Ok(()));
+            }
+            let reply = self.link.send(service::READ, &target.request()).await?;
+            let Ok(target) = &mut self.targets[point] else { return Ok(Err("no address".into())) };
+            if reply.status.is_path() && target.turn() {
+                continue;
+            }
+            if reply.status.is_partial() {
+                let pieces = self.pieces(point).await?;
+                if let (Ok((shape, data)), Ok(target)) = (&pieces, &mut self.targets[point]) {
+                    target.known = Some((*shape, data.len()));
+                }
+                return Ok(pieces.map(drop));
+            }
+            if !reply.status.is_success() {
+                return Ok(Err(reply.status.to_string()));
+            }
+            let (shape, data) = value::split_type(&reply.data).map_err(broken)?;
+            if !(target.is_turned_by(shape) && target.turn()) {
+                target.known = Some((shape, data.len()));
+            }
+        }
+    }
+
     /// Learns the tag's type where no read has told it yet, and builds the request.
     async fn prepare(&mut self, write: &Write) -> Result<Result<Ready, String>, SessionEnd> {
         let point = write.point.0 as usize;
@@ -70,22 +100,10 @@ impl Session<'_> {
         if let Err(why) = &self.targets[point] {
             return Ok(Err(why.clone()));
         }
-        let mut known = self.targets[point].as_ref().ok().and_then(|target| target.known);
-        if known.is_none() {
-            match self.pieces(point).await? {
-                Ok((shape, data)) => {
-                    known = Some((shape, data.len()));
-                    if let Ok(target) = &mut self.targets[point] {
-                        if target.is_turned_by(shape) && target.turn() {
-                            known = Some((shape, 4));
-                        }
-                        target.known = known;
-                    }
-                }
-                // What cannot be read may still be written where its type is declared: not here.
-                Err(why) => return Ok(Err(format!("the type of {name} cannot be read: {why}"))),
-            }
+        if let Err(why) = self.learn(point).await? {
+            return Ok(Err(format!("the type of {name} cannot be read: {why}")));
         }
+        let known = self.targets[point].as_ref().ok().and_then(|target| target.known);
         // Only what is known to be a string is written as one.
         if let Some((Shape::Structure(handle), _)) = known
             && self.catalog.templates.string_room(handle).is_none()

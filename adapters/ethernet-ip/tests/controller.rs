@@ -16,7 +16,11 @@ fn config(port: u16) -> Config {
 
 fn point(address: &str, data_type: &str) -> PointSpec<Point> {
     let period = Period::Every(Duration::from_millis(100));
-    let access = Access::ReadWrite;
+    let access = if data_type.starts_with(['c', 'b']) && data_type != "bool" {
+        Access::Read
+    } else {
+        Access::ReadWrite
+    };
     PointSpec { period, access, ..PointSpec::new(address, data_type.parse().unwrap(), Point::default()) }
 }
 
