@@ -238,7 +238,9 @@ impl Session<'_> {
             }
         }
         outlet.raw(RawBatch { arrival: now, readings }).await;
-        let most = if self.sums { usize::from(self.config.batch) } else { 1 };
+        // The program's version is read with each batch.
+        let most = usize::from(self.config.batch) - usize::from(self.version.is_some());
+        let most = if self.sums { most.max(1) } else { 1 };
         for batch in batches(items, most) {
             if self.batch(batch, outlet).await? == Flow::Over {
                 break;

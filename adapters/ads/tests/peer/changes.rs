@@ -74,11 +74,11 @@ async fn after_an_online_change_no_value_is_read_from_where_another_lies_now() {
                 }
             }
         }
-        peer.say("set G.n5 50").await;
         peer.say("drop G.n6").await;
         let gone = Native::bad("ADS 0x710: no such symbol in the PLC program");
         running.value(6, &gone, SOON).await;
-        running.value(5, &Native::Int(50), SOON).await;
+        peer.say("set G.n5 51").await;
+        running.value(5, &Native::Int(51), SOON).await;
         running.stop().await;
         peer.restart().await;
     }
