@@ -79,7 +79,8 @@ impl Frames {
             Framing::Delimited { start, end } => match memmem::find(rest, end) {
                 Some(at) => {
                     let (frame, used) = (&rest[..at], at + end.len());
-                    match memmem::rfind(frame, start) {
+                    let begin = if start.is_empty() { Some(0) } else { memmem::rfind(frame, start) };
+                    match begin {
                         Some(begin) => {
                             // What has its start is whole, whatever was thrown away before it.
                             self.skipping &= start.is_empty();
