@@ -373,7 +373,9 @@ impl Session<'_> {
             match self.write_one(outlet, unit, &request, left.min(self.machine.config.timeout)).await {
                 Ok(None) => {}
                 Ok(Some(code)) => {
-                    let mut why = format!("{place}: {}", codec::exception(code));
+                    let before =
+                        if done == 0 { String::new() } else { format!(", after {done} of {count} writes") };
+                    let mut why = format!("{place}: {}{before}", codec::exception(code));
                     if code == 1 && matches!(request, Request::MaskWrite { .. }) {
                         why.push_str(
                             "; a bit or byte of a register is written with function 22 only: reading the register and \
@@ -381,6 +383,10 @@ impl Session<'_> {
                         );
                     }
                     return (Outcome::Refused(why), Ok(()));
+                }
+                // Of a command that is half done it cannot be said that nothing was sent.
+                Err((Outcome::NotSent(why), end)) if done > 0 => {
+                    return (Outcome::Unknown(format!("after {done} of {count} writes: {why}")), Err(end));
                 }
                 Err((outcome, end)) => return (outcome, Err(end)),
             }

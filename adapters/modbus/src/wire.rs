@@ -73,6 +73,10 @@ impl Wire {
         reply: &mut Reply,
     ) -> Result<(), Failure> {
         reply.garbled = None;
+        // Unit 0 is everybody: all would do what one was asked, and none would answer.
+        if self.target.framing == Framing::Rtu && !(1..=247).contains(&unit) {
+            return Err(Failure::NotConnected(format!("{unit} is no unit on a serial line (1-247)")));
+        }
         let first = self.attempt(unit, request, patience, reply).await;
         match first {
             Err(Failure::Garbled(error)) if request.is_read() && self.target.framing == Framing::Rtu => {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use guideway_contract::kit::{Peer, Pty, Running};
 use guideway_contract::{Access, Native, Outcome, Period, PointSpec, Protocol, Signal};
 use guideway_modbus::codec::rtu;
-use guideway_modbus::{Config, Modbus, Parity, Point, Serial};
+use guideway_modbus::{Bus, BusConfig, Config, Modbus, Parity, Point, Serial, adapter_on};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::Instant;
 use tokio_serial::SerialPortBuilderExt;
@@ -67,7 +67,7 @@ async fn values_are_read_and_written_on_a_serial_line_and_a_silent_unit_is_found
 /// What a late answer says; no other answer does.
 const LATE: u16 = 0xDEAD;
 
-/// A unit at the end of a line that holds an answer back now and then until it is asked again, then gives both.
+/// The units of a line. Unit 1 holds an answer back now and then until anybody is asked again; then both answer.
 async fn tardy(device: String, held: Arc<AtomicUsize>) {
     let mut port = tokio_serial::new(device, 115_200).open_native_async().unwrap();
     let mut late: Option<Vec<u8>> = None;
@@ -88,7 +88,7 @@ async fn tardy(device: String, held: Arc<AtomicUsize>) {
             port.write_all(&late).await.unwrap();
         }
         // Sometimes two requests in a row, sometimes after a while of good answers.
-        if matches!(number % 11, 5 | 6) || number % 17 == 3 {
+        if request[0] == 1 && (matches!(number % 11, 5 | 6) || number % 17 == 3) {
             late = Some(frame(LATE));
             held.fetch_add(1, Relaxed);
         } else {
@@ -97,31 +97,60 @@ async fn tardy(device: String, held: Arc<AtomicUsize>) {
     }
 }
 
+/// Sees that nothing late becomes a value; how many good readings there were.
+async fn watch(running: &mut Running, long: Duration) -> usize {
+    let until = Instant::now() + long;
+    let mut good = 0;
+    while let Ok(Some(signal)) = tokio::time::timeout_at(until, running.collector.next()).await {
+        let Signal::Raw(batch) = signal else { continue };
+        for reading in batch.readings {
+            assert!(!reading.value.to_string().contains(&LATE.to_string()), "{reading:?}");
+            assert!(!reading.value.is_bad(), "{reading:?}");
+            good += 1;
+        }
+    }
+    good
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_late_answer_on_a_serial_line_never_becomes_a_value() {
     let line = Pty::pair().await;
     let held = Arc::new(AtomicUsize::new(0));
     let unit = tokio::spawn(tardy(line.b.clone(), held.clone()));
-    let points = vec![point("holding:0", "u16"), point("holding:100", "u16"), point("holding:200", "u32")];
+    let points = vec![point("holding:0", "u16"), point("holding:100", "u16"), point("holding:200", "u16[2]")];
     let config = Config { timeout: Duration::from_millis(100), ..config(&line.a) };
     let mut running = Running::start(Modbus::adapter(config, points));
-    let until = Instant::now() + Duration::from_secs(15);
-    let mut good = 0;
-    while let Ok(Some(signal)) = tokio::time::timeout_at(until, running.collector.next()).await {
-        let Signal::Raw(batch) = signal else { continue };
-        for reading in batch.readings {
-            let Native::Int(value) = reading.value else { panic!("{reading:?}") };
-            assert!(
-                value & 0xFFFF != i64::from(LATE),
-                "{reading:?} after {} late answers",
-                held.load(Relaxed)
-            );
-            good += 1;
-        }
-    }
+    let good = watch(&mut running, Duration::from_secs(12)).await;
     assert!(good > 50, "{good} good readings");
     assert!(held.load(Relaxed) > 10, "{} late answers", held.load(Relaxed));
     assert!(!unit.is_finished());
     running.stop().await;
     unit.abort();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_late_answer_of_one_unit_does_not_end_the_session_of_another() {
+    let line = Pty::pair().await;
+    let held = Arc::new(AtomicUsize::new(0));
+    let units = tokio::spawn(tardy(line.b.clone(), held.clone()));
+    let Config { serial, .. } = config(&line.a);
+    let bus = Bus::new(&BusConfig { serial, ..BusConfig::new(&line.a) });
+    let start = |unit| {
+        let config = Config { unit, timeout: Duration::from_millis(100), ..Config::default() };
+        Running::start(adapter_on(
+            bus.clone(),
+            config,
+            &[point("holding:0", "u16"), point("holding:100", "u16")],
+        ))
+    };
+    let (mut tardy, mut prompt) = (start(1), start(2));
+    let long = Duration::from_secs(8);
+    let (of_tardy, of_prompt) = tokio::join!(watch(&mut tardy, long), watch(&mut prompt, long));
+    let counters = &prompt.health().counters;
+    assert_eq!(counters.sessions.load(Relaxed), 1, "{:?}", prompt.health().last_error());
+    assert!(of_tardy > 20 && of_prompt > 50, "{of_tardy} and {of_prompt} good readings");
+    assert!(held.load(Relaxed) > 5 && !units.is_finished());
+    tardy.stop().await;
+    prompt.stop().await;
+    units.abort();
 }

@@ -49,9 +49,9 @@ fn list(values: &[i64]) -> Native {
 async fn values_of_every_type_are_read() {
     let mut peer = Peer::python("modbus_peer.py", &[]).await;
     for line in [
-        "set 1 input 0 65535 17254 39322 39322 17254 26183 39577",
+        "set 1 input 0 65535 17254 39322 39322 17254 39577 26179",
         "set 1 input 10 258 772 1286 1800",
-        "set 1 input 20 4660 22136 18501 27756 28416",
+        "set 1 input 20 4660 22136 18501 27756 28448",
         "set 1 input 30 16373 21845 21845 21845",
         "set 1 input 40 65535 65535 65535 65535 32769 2",
     ] {
@@ -64,7 +64,7 @@ async fn values_of_every_type_are_read() {
         (point("input:0", "u16"), "65535"),
         (point("30002", "f32"), "230.6"),
         (ordered("input:3", "f32", ByteOrder::CDAB), "230.6"),
-        (ordered("input:5", "f32", ByteOrder::DCBA), "-1.589372e-23"),
+        (ordered("input:5", "f32", ByteOrder::DCBA), "230.6"),
         (point("input:10", "u32"), "16909060"),
         (ordered("input:10", "u32", ByteOrder::CDAB), "50594050"),
         (ordered("input:10", "u32", ByteOrder::BADC), "33620995"),
@@ -78,7 +78,7 @@ async fn values_of_every_type_are_read() {
         (point("input:10", "bytes[5]"), "0102030405"),
         (point("input:20", "bcd4"), "1234"),
         (point("input:20", "bcd8"), "12345678"),
-        (point("input:22", "string[6]"), "HElloo"),
+        (point("input:22", "string[6]"), "HEllo"),
         (point("input:30", "f64"), "1.3333333333333333"),
         (point("input:40", "i64"), "-1"),
         (point("input:40", "u64"), "18446744073709551615"),
@@ -95,13 +95,9 @@ async fn values_of_every_type_are_read() {
     ];
     let (points, expected): (Vec<_>, Vec<_>) = cases.into_iter().unzip();
     let names: Vec<_> = points.iter().map(|point| format!("{} {}", point.address, point.data_type)).collect();
-    peer.say("set 1 input 24 28527").await;
     let mut running = start(config(peer.port()), points);
     let found = texts(&mut running, expected.len()).await;
     for ((name, found), expected) in names.iter().zip(&found).zip(&expected) {
-        if name.starts_with("input:5 ") {
-            continue;
-        }
         assert_eq!(found, expected, "{name}");
     }
     assert_eq!(running.health().counters.faults(Fault::Rejected), 0);
