@@ -3,6 +3,7 @@
 
 mod asked;
 mod listening;
+mod profile;
 mod trials;
 mod unasked;
 mod writes;
