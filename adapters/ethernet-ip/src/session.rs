@@ -7,7 +7,7 @@ use guideway_contract::{
     Counters, Fault, Native, Outlet, PointSpec, RawBatch, RawReading, Schedule, SessionEnd, Timestamp,
     point_id,
 };
-use tokio::time::sleep_until;
+use tokio::time::{Instant, sleep_until};
 
 use crate::catalog::Catalog;
 use crate::codec::cip::{self, Reply, Status, service};
@@ -289,9 +289,13 @@ impl<'a> Session<'a> {
         let Ok(address) = self.targets[point].as_ref().map(|target| target.address.clone()) else {
             return Ok(());
         };
+        if self.targets[point].as_ref().is_ok_and(|target| target.described.is_some()) {
+            // What was listed before is no longer so.
+            self.catalog = Catalog::default();
+        }
         let described = self.catalog.describe(&mut self.link, &address).await?;
         if let Ok(target) = &mut self.targets[point] {
-            target.described = Some(described);
+            target.described = Some((Instant::now(), described));
         }
         Ok(())
     }

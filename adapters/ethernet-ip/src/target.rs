@@ -1,12 +1,18 @@
 //! What a session knows of each point: its request, and what its replies have told.
 
+use std::time::Duration;
+
 use guideway_contract::{DataType, Kind, Native, PointSpec};
+use tokio::time::Instant;
 
 use crate::Point;
 use crate::address::Address;
 use crate::codec::cip::{self, service};
 use crate::codec::template::Templates;
 use crate::codec::value::{self, DWORD, Shape};
+
+/// How soon a structure that is not described is looked for again: the program may have been changed.
+const DESCRIBED_AGAIN: Duration = Duration::from_secs(30);
 
 /// How the last index of an address is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,8 +35,8 @@ pub(crate) struct Target {
     tried: bool,
     /// Type, handle and bytes of the last reply.
     pub(crate) known: Option<(Shape, usize)>,
-    /// Whether its structure was looked for in this session, and what came of it.
-    pub(crate) described: Option<Result<(), String>>,
+    /// When its structure was last looked for in this session, and what came of it.
+    pub(crate) described: Option<(Instant, Result<(), String>)>,
 }
 
 impl Target {
@@ -127,7 +133,7 @@ impl Target {
     pub(crate) fn wants_description(&self, shape: Shape, templates: &Templates) -> bool {
         let Shape::Structure(handle) = shape else { return false };
         self.data_type.kind == Kind::Auto
-            && self.described.is_none()
+            && self.described.as_ref().is_none_or(|(when, _)| when.elapsed() > DESCRIBED_AGAIN)
             && !templates.is_string(handle)
             && templates.by_handle(handle).is_none()
     }
@@ -149,7 +155,7 @@ impl Target {
     ) -> Result<Native, String> {
         self.known = Some((shape, data.len()));
         self.tried = false;
-        if let (Some(Err(cause)), Shape::Structure(_), Kind::Auto) =
+        if let (Some((_, Err(cause))), Shape::Structure(_), Kind::Auto) =
             (&self.described, shape, self.data_type.kind)
         {
             return Err(cause.clone());
