@@ -84,9 +84,14 @@ def publish(qos, retain, topic, payload):
 
 
 def flood(qos, count, topic):
-    process = client("mosquitto_pub", "-q", qos, "-t", topic, "-l", stdin=subprocess.PIPE)
-    process.communicate("".join(f"{number}\n" for number in range(int(count))).encode())
-    return "ok" if process.returncode == 0 else f"mosquitto_pub says {process.returncode}"
+    # One mosquitto_pub loses count when its packet ids begin anew, at 65,536.
+    for start in range(0, int(count), 20_000):
+        process = client("mosquitto_pub", "-q", qos, "-t", topic, "-l", stdin=subprocess.PIPE)
+        numbers = range(start, min(start + 20_000, int(count)))
+        process.communicate("".join(f"{number}\n" for number in numbers).encode())
+        if process.returncode != 0:
+            return f"mosquitto_pub says {process.returncode}"
+    return "ok"
 
 
 def tick():
@@ -153,6 +158,8 @@ def main():
             time.sleep(0.02)
     if "quiet" not in WORDS:
         threading.Thread(target=watch, daemon=True).start()
+        while "peer/ready" not in SEEN:
+            publish("0", "0", "peer/ready", b"1")
     if "tick" in WORDS:
         threading.Thread(target=tick, daemon=True).start()
     print("ready", flush=True)

@@ -25,6 +25,8 @@ const RECEIVE_MAXIMUM: u16 = 512;
 /// Requests that may wait to be sent. As many messages as have ids can be unacknowledged at once, so that there is
 /// always room for an acknowledgement.
 const REQUESTS: usize = 70_000;
+/// Messages that may be published without an acknowledgement; commands come one after the other.
+const IN_FLIGHT: u16 = 16;
 /// The largest packet MQTT can carry, in bytes.
 const MOST_PACKET_BYTES: usize = 268_435_460;
 /// Packets that are read before those that wait are handed over.

@@ -266,10 +266,15 @@ impl Up<'_> {
         outlet: &Outlet,
     ) -> Option<SessionEnd> {
         self.subscribing = None;
-        let Ok(refused) = result else {
-            // The connection knows best why it ended.
-            self.link.inbound.close();
-            return None;
+        let refused = match result {
+            Ok(refused) => refused,
+            Err(cause) => {
+                // The connection knows better why it ended, where it did.
+                let ended = tokio::time::timeout(Duration::from_secs(1), self.link.over()).await;
+                let cause =
+                    ended.map_or_else(|_| format!("the subscription failed: {cause}"), |ended| ended.cause);
+                return Some(SessionEnd::Lost(cause));
+            }
         };
         let why: Vec<(&String, &Cause)> = self
             .filters

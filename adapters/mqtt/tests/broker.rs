@@ -1,6 +1,6 @@
 //! Against mosquitto: every layout, wildcards, qualities of service, writes, browsing.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail that way")]
+#![expect(clippy::unwrap_used, reason = "tests fail that way")]
 
 mod common;
 

@@ -1,6 +1,6 @@
 //! Users, passwords, certificates, and what a broker allows.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail that way")]
+#![expect(clippy::unwrap_used, reason = "tests fail that way")]
 
 mod common;
 
