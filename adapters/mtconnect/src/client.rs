@@ -1,5 +1,7 @@
 //! Requests to an agent: with deadlines, caps and bounded redirects.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -83,6 +85,8 @@ pub(crate) struct Client {
     user: Option<(String, Option<String>)>,
     token: Option<String>,
     accept: &'static str,
+    /// Bytes of whole documents read.
+    bytes: Arc<AtomicUsize>,
 }
 
 /// An answer to a request for a stream.
@@ -110,7 +114,7 @@ impl Client {
             tls::client_config(config)?
         } else {
             // Not used: a redirect from http to https leaves the host's port and is refused.
-            let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+            let provider = Arc::new(rustls::crypto::ring::default_provider());
             rustls::ClientConfig::builder_with_provider(provider)
                 .with_safe_default_protocol_versions()
                 .map_err(|error| error.to_string())?
@@ -123,6 +127,7 @@ impl Client {
             most: config.max_document,
             user: config.user.clone().map(|user| (user, password)),
             token: config.token.as_deref().map(secret::resolve).transpose()?,
+            bytes: Arc::default(),
             accept: if config.format == Format::Json { JSON } else { XML },
         })
     }
@@ -135,6 +140,11 @@ impl Client {
     /// A device model or assets, as XML where the agent can.
     pub(crate) async fn tree(&self, url: Url) -> Result<Document, Failure> {
         self.fetch(url, XML).await
+    }
+
+    /// The bytes of documents read since this was last asked; streams count their own.
+    pub(crate) fn take_bytes(&self) -> usize {
+        self.bytes.swap(0, Relaxed)
     }
 
     async fn fetch(&self, url: Url, accept: &'static str) -> Result<Document, Failure> {
@@ -208,7 +218,10 @@ impl Client {
     async fn body(&self, mut response: Response, mut body: Vec<u8>) -> Result<Bytes, Failure> {
         loop {
             match response.chunk().await {
-                Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+                Ok(Some(chunk)) => {
+                    self.bytes.fetch_add(chunk.len(), Relaxed);
+                    body.extend_from_slice(&chunk);
+                }
                 Ok(None) => return Ok(body.into()),
                 // Some servers count their own documents wrong; whether it is whole, the document shows.
                 Err(error) if error.is_body() || error.is_decode() => {

@@ -169,10 +169,10 @@ impl Config {
         }
         match (&self.certificate, &self.key) {
             (Some(_), None) => {
-                issues.push(Issue::new("certificate", "is given without `key`; both are needed"))
+                issues.push(Issue::new("certificate", "is given without `key`; both are needed"));
             }
             (None, Some(_)) => {
-                issues.push(Issue::new("key", "is given without `certificate`; both are needed"))
+                issues.push(Issue::new("key", "is given without `certificate`; both are needed"));
             }
             _ => {}
         }

@@ -23,6 +23,9 @@ const TAKE_OVER: Duration = Duration::from_secs(5);
 const SETTLED: Duration = Duration::from_millis(500);
 /// Parts or streams in a row that may fail before the agent is polled.
 const MOST_FAILURES: u32 = 3;
+/// Pause between readings of a model that an agent says has changed; doubled when it has not.
+const MODEL_PAUSE: Duration = Duration::from_secs(1);
+const MOST_MODEL_PAUSE: Duration = Duration::from_secs(300);
 /// A stream that ends sooner has failed.
 const BRIEF: Duration = Duration::from_secs(1);
 
@@ -97,6 +100,8 @@ struct Session<'a> {
     next: u64,
     instance: SmolStr,
     model_changed: SmolStr,
+    /// When the model may be read again, and the pause before the time after that.
+    model_due: (Instant, Duration),
     count: u64,
     assets: Option<Assets>,
     /// Failures in a row.
@@ -146,7 +151,12 @@ impl<'a> Session<'a> {
             model,
             next,
             instance: now.instance.clone(),
-            model_changed: header.model_changed,
+            model_changed: if header.model_changed.is_empty() {
+                now.model_changed.clone()
+            } else {
+                header.model_changed
+            },
+            model_due: (Instant::now(), MODEL_PAUSE),
             count: u64::from(config.count).min(now.buffer.filter(|size| *size > 1).unwrap_or(u64::MAX)),
             assets: None,
             failures: 0,
@@ -155,7 +165,7 @@ impl<'a> Session<'a> {
             memory,
         };
         session.describe(outlet).await?;
-        session.state(&now, &streams, outlet).await;
+        session.state(&now, &streams, outlet).await?;
         if config.assets {
             let (client, base, model) = (session.client.clone(), session.base.clone(), session.model.clone());
             session.assets = Some(Assets::start(client, base, model));
@@ -219,18 +229,54 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    /// Tells the state: all of it, or, where the changes since the last session are still to be had, what is older.
-    async fn state(&mut self, now: &Header, streams: &Streams, outlet: &Outlet) {
+    /// Tells the state: all of it, or, where the changes since the last session are still to be had, that of before them.
+    async fn state(
+        &mut self,
+        now: &Header,
+        streams: &Streams,
+        outlet: &mut Outlet,
+    ) -> Result<(), SessionEnd> {
         let same_run = self.memory.instance == self.instance;
         let resume = self.memory.next.filter(|known| same_run && *known <= self.next);
         let from =
             resume.filter(|known| *known == self.next || now.first.is_some_and(|first| first <= *known));
         if let (Some(known), None) = (resume, from) {
-            self.lost(now.first.unwrap_or(self.next).saturating_sub(known), outlet);
+            self.lost(now.first.map(|first| first.saturating_sub(known)), outlet);
         }
-        self.tell(streams, Which::State(from), outlet).await;
+        match from.filter(|known| *known < self.next) {
+            Some(known) => {
+                self.tell(streams, Which::Before(known), outlet).await;
+                let before = self.state_before(known, now.first, outlet).await?;
+                self.tell(before.as_ref().unwrap_or(streams), Which::Sets, outlet).await;
+            }
+            None => self.tell(streams, Which::All, outlet).await,
+        }
         self.reached(from.unwrap_or(self.next));
         self.memory.instance = self.instance.clone();
+        Ok(())
+    }
+
+    /// The state before a sequence, where there are data sets and the agent can tell it.
+    async fn state_before(
+        &self,
+        known: u64,
+        first: Option<u64>,
+        outlet: &mut Outlet,
+    ) -> Result<Option<Streams>, SessionEnd> {
+        let has_sets =
+            |device: &Device| device.xml.contains("\"DATA_SET\"") || device.xml.contains("\"TABLE\"");
+        if first.is_none_or(|first| first >= known) || !self.model.followed.iter().any(has_sets) {
+            return Ok(None);
+        }
+        let url = self.path.current_at(known.saturating_sub(1));
+        let Ok(Document::Streams(header, streams)) = wait(outlet, self.client.observations(url)).await?
+        else {
+            return Ok(None);
+        };
+        // An agent that does not know `at` tells the state of now.
+        let is_before = |sequence: Option<u64>| sequence.is_some_and(|sequence| sequence < known);
+        let all = streams.observations.iter().all(|observed| is_before(observed.sequence));
+        Ok((all && header.instance == self.instance).then_some(streams))
     }
 
     async fn follow(&mut self, outlet: &mut Outlet) -> Result<Never, SessionEnd> {
@@ -319,7 +365,7 @@ impl<'a> Session<'a> {
                     Counters::add(&outlet.health().counters.frames, 1);
                     match decode(bytes).await {
                         Ok(Document::Streams(header, streams)) => {
-                            self.changes(&header, &streams, outlet).await?
+                            self.changes(&header, &streams, outlet).await?;
                         }
                         Ok(Document::Errors(problems)) if out_of_range(&problems) => {
                             self.recover(outlet).await?;
@@ -426,7 +472,11 @@ impl<'a> Session<'a> {
         outlet: &mut Outlet,
     ) -> Result<(), SessionEnd> {
         self.same_run(header)?;
-        if !header.model_changed.is_empty() && header.model_changed != self.model_changed {
+        if let Some(created) = header.created {
+            outlet.health().set_clock_offset(created.nanos().saturating_sub(Timestamp::now().nanos()));
+        }
+        let is_changed = !header.model_changed.is_empty() && header.model_changed != self.model_changed;
+        if is_changed && Instant::now() >= self.model_due.0 {
             self.model_again(&header.model_changed, outlet).await?;
         }
         if header.first.is_some_and(|first| first > self.next)
@@ -436,7 +486,7 @@ impl<'a> Session<'a> {
                 .and_then(|first| first.sequence)
                 .is_none_or(|first| first > self.next)
         {
-            self.lost(header.first.unwrap_or_default().saturating_sub(self.next), outlet);
+            self.lost(header.first.map(|first| first.saturating_sub(self.next)), outlet);
         }
         self.tell(streams, Which::From(self.next), outlet).await;
         if let Some(next) = next_of(header, streams)
@@ -463,7 +513,7 @@ impl<'a> Session<'a> {
         };
         // An agent whose sequence has gone back has begun anew, whether it says so or not.
         let known = if next < self.next { 0 } else { self.next };
-        self.lost(header.first.unwrap_or(next).saturating_sub(known).max(1), outlet);
+        self.lost(header.first.filter(|_| known > 0).map(|first| first.saturating_sub(known).max(1)), outlet);
         self.tell(&streams, Which::Gap(known), outlet).await;
         self.reached(next);
         Ok(())
@@ -471,9 +521,18 @@ impl<'a> Session<'a> {
 
     /// Reads the device model again after the agent has said that it changed.
     async fn model_again(&mut self, changed: &str, outlet: &mut Outlet) -> Result<(), SessionEnd> {
-        self.model_changed = changed.into();
         let read = probe(&self.client, &self.base, self.config, outlet).await?;
         let (_, model) = read.map_err(|why| SessionEnd::Protocol(format!("probe: {why}")))?;
+        self.model_changed = changed.into();
+        let pause =
+            if model == self.model { (self.model_due.1 * 2).min(MOST_MODEL_PAUSE) } else { MODEL_PAUSE };
+        self.model_due = (Instant::now() + pause, pause);
+        let uuids =
+            |model: &Model| model.followed.iter().map(|device| device.uuid.clone()).collect::<Vec<_>>();
+        if uuids(&model) != uuids(&self.model) {
+            // What is asked for may be another device now. Nothing is lost: the next session goes on from here.
+            return Err(SessionEnd::Lost("the agent has other devices now".into()));
+        }
         if model != self.model {
             self.model = model;
             self.describe(outlet).await?;
@@ -492,17 +551,19 @@ impl<'a> Session<'a> {
         )))
     }
 
-    fn lost(&self, number: u64, outlet: &Outlet) {
+    /// Counts and tells what the agent no longer has; `None` where nobody knows how much that is.
+    fn lost(&self, number: Option<u64>, outlet: &Outlet) {
         let next = self.memory.next.unwrap_or(self.next);
+        let number = number.map_or_else(|| "some".to_owned(), |number| number.to_string());
+        outlet.fault(Fault::Rejected, || {
+            format!("{number} observations from sequence {next} on were lost: the agent no longer has them")
+        });
         tracing::warn!(
             adapter = outlet.name(),
             number,
             from = next,
             "the agent no longer has observations that were not read yet"
         );
-        outlet.fault(Fault::Rejected, || {
-            format!("{number} observations from sequence {next} on were lost: the agent no longer has them")
-        });
     }
 
     fn reached(&mut self, next: u64) {
@@ -519,6 +580,7 @@ impl<'a> Session<'a> {
             }
         }
         outlet.health().arrived(Timestamp::now());
+        Counters::add(&outlet.health().counters.bytes, self.client.take_bytes());
     }
 }
 

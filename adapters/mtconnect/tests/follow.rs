@@ -1,4 +1,5 @@
 //! What an agent says arrives as it was said, whatever the form.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a helper that cannot go on fails the test")]
 
 mod common;
 
@@ -253,6 +254,20 @@ async fn browsing_lists_the_data_items() {
     assert!(found.iter().any(|found| found.address == "conn"));
     let nobody = config(1);
     assert!(common::adapter(nobody).browse("").await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_end_of_a_condition_has_the_id_of_its_beginning() {
+    let (mut peer, mut gateway) = pair(&[], |_| {}).await;
+    gateway.text("avail", "AVAILABLE").await;
+    peer.say(
+        r#"obs {"id":"sys","level":"Fault","value":"Hot","attrs":{"nativeCode":"7","conditionId":"hot-1"}}"#,
+    )
+    .await;
+    peer.say(r#"obs {"id":"sys","level":"Normal","attrs":{"nativeCode":"7"}}"#).await;
+    let is_over = |said: &[Said]| matches!(common::latest(said, "sys"), Some(Value::Condition(last)) if last.level == Level::Normal && last.key() == "hot-1");
+    gateway.until("end of the condition", is_over).await;
+    gateway.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

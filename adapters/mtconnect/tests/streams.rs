@@ -1,4 +1,5 @@
 //! Streams that are odd, broken or hostile.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a helper that cannot go on fails the test")]
 
 mod common;
 
@@ -164,5 +165,16 @@ async fn a_document_that_is_too_long_is_asked_for_in_pieces() {
     gateway.down().await;
     let error = common::last_error(&mut gateway).await;
     assert!(error.contains("max_document"), "{error}");
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_packed_document_that_swells_is_refused() {
+    let before = resident();
+    let (_peer, mut gateway) = pair(&["--bomb"], |config| config.max_document = 1 << 20).await;
+    gateway.down().await;
+    let error = common::last_error(&mut gateway).await;
+    assert!(error.contains("more than 1048576 bytes"), "{error}");
+    assert!(resident().saturating_sub(before) < 64 << 20);
     gateway.stop().await;
 }
