@@ -42,6 +42,31 @@ SYMBOLS = {
     "GVL.nFixed": ("INT", 2, 8 | 0x20, "<h", (42,)),
     "MAIN.nStep": ("INT", 2, 8, "<h", (1,)),
 }
+# What device-profiles/beckhoff-twincat-cell.toml asks of a program.
+for _name, _symbol in {
+    "eState": ("E_CellState", 2, 8, "<h", (1,)),
+    "eMode": ("E_CellMode", 2, 8, "<h", (1,)),
+    "bEStopOk": ("BOOL", 33, 8, "<?", (True,)),
+    "bDoorClosed": ("BOOL", 33, 8, "<?", (True,)),
+    "sRecipe": ("STRING(30)", 30, 8, "<31s", (b"R-1",)),
+    "nPartsGood": ("UDINT", 19, 8, "<I", (120,)),
+    "nPartsBad": ("UDINT", 19, 8, "<I", (3,)),
+    "tLastCycle": ("TIME", 19, 8, "<I", (4250,)),
+    "fForce": ("LREAL", 5, 8, "<d", (1250.5,)),
+    "fPosition": ("LREAL", 5, 8, "<d", (12.25,)),
+    "fVelocity": ("LREAL", 5, 8, "<d", (80.0,)),
+    "fTorque": ("LREAL", 5, 8, "<d", (41.5,)),
+    "fOilTemp": ("REAL", 4, 8, "<f", (48.5,)),
+    "bAxisError": ("BOOL", 33, 8, "<?", (False,)),
+    "nAxisError": ("UDINT", 19, 8, "<I", (0,)),
+    "aAlarms": ("ARRAY [0..3] OF WORD", 18, 8, "<4H", (0, 1, 0, 0)),
+    "sCmdRecipe": ("STRING(30)", 30, 8, "<31s", (b"",)),
+    "nCmdTarget": ("UDINT", 19, 8, "<I", (0,)),
+    "nCommand": ("UINT", 18, 8, "<H", (0,)),
+    "nAck": ("UINT", 18, 8, "<H", (0,)),
+    "nResult": ("UINT", 18, 8, "<H", (0,)),
+}.items():
+    SYMBOLS[f"GVL_Guideway.{_name}"] = _symbol
 TYPES = {
     "ST_CELL": ("ST_Cell", 12, [("nForce", "INT", 2, 0, 2), ("fTemp", "REAL", 4, 4, 4), ("sId", "STRING(3)", 4, 8, 30)]),
 }
@@ -163,7 +188,18 @@ class Plc:
         if self.symbols[name][2] & 0x20:
             return 0x704
         self.memory[name][skip : skip + len(data)] = data
+        if name == "GVL_Guideway.nCommand":
+            self.obey(int.from_bytes(data, "little"))
         return 0
+
+    def obey(self, command):
+        """The cell's program: does a command and repeats its number."""
+        memory = self.memory
+        if command == 11:
+            memory["GVL_Guideway.sRecipe"][:] = memory["GVL_Guideway.sCmdRecipe"]
+        elif command == 13:
+            memory["GVL_Guideway.nPartsGood"][:] = memory["GVL_Guideway.nPartsBad"][:] = bytes(4)
+        memory["GVL_Guideway.nAck"][:] = struct.pack("<H", command)
 
     def ask(self, group, offset, room, data):
         """A code and bytes, for a read-write."""

@@ -239,7 +239,7 @@ impl Session<'_> {
         }
         outlet.raw(RawBatch { arrival: now, readings }).await;
         // The program's version is read with each batch.
-        let most = usize::from(self.config.batch) - usize::from(self.version.is_some());
+        let most = usize::from(self.config.batch).saturating_sub(usize::from(self.version.is_some()));
         let most = if self.sums { most.max(1) } else { 1 };
         for batch in batches(items, most) {
             if self.batch(batch, outlet).await? == Flow::Over {

@@ -130,7 +130,7 @@ async fn browsing_shows_the_program_as_a_tree() {
         };
         found.into_iter().map(row).collect::<Vec<_>>()
     };
-    assert_eq!(rows(browser.browse("").await.unwrap()), ["G +", "GVL +", "MAIN +"]);
+    assert_eq!(rows(browser.browse("").await.unwrap()), ["G +", "GVL +", "GVL_Guideway +", "MAIN +"]);
     assert_eq!(rows(browser.browse("G").await.unwrap()), ["G.n0 i32", "G.n1 i32", "G.n2 i32"]);
     let variables = browser.browse("GVL").await.unwrap();
     let fixed = variables.iter().find(|found| found.address == "GVL.nFixed").unwrap();
