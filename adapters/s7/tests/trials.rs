@@ -17,7 +17,7 @@ fn points() -> Vec<PointSpec<Point>> {
 }
 
 fn is_true(point: PointId, value: &Native) -> bool {
-    *value == Native::Int(i64::try_from(point.index()).unwrap() * 120 * 7 % 251)
+    *value == Native::Int(i64::from(point.0) * 120 * 7 % 251)
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -186,6 +186,11 @@ pub fn read_reply<'a>(
         let code = data.u8()?;
         let transport = data.u8()?;
         let length = usize::from(data.u16()?);
+        // Behind a no there is no data, though Snap7 says a length.
+        if code != DONE {
+            items.push(Err(Denial::Item(code)));
+            continue;
+        }
         // Bits, bytes and integers count in bits; the others in bytes.
         let bytes = if matches!(transport, 3..=5) { length.div_ceil(8) } else { length };
         let value = data.bytes(bytes)?;
@@ -193,9 +198,7 @@ pub fn read_reply<'a>(
         if bytes % 2 == 1 && !data.rest().is_empty() {
             data.u8()?;
         }
-        if code != DONE {
-            items.push(Err(Denial::Item(code)));
-        } else if bytes == usize::from(wanted) {
+        if bytes == usize::from(wanted) {
             items.push(Ok(value));
         } else {
             let found = u32::try_from(bytes).unwrap_or(u32::MAX);
@@ -262,10 +265,12 @@ mod tests {
 
     #[test]
     fn one_bad_item_leaves_the_others_good() {
-        let data = [0xFF, 4, 0, 8, 0x11, 0, 0x05, 0, 0, 0, 0xFF, 9, 0, 2, 0xAB, 0xCD];
-        let answer = answer(&[4, 3], &data);
-        let items = read_reply(&answer, 7, &[1, 4, 2]).unwrap().unwrap();
-        assert_eq!(items, [Ok(&[0x11][..]), Err(Denial::Item(5)), Ok(&[0xAB, 0xCD][..])]);
+        for length in [0, 4] {
+            let data = [0xFF, 4, 0, 8, 0x11, 0, 0x05, 0, 0, length, 0xFF, 9, 0, 2, 0xAB, 0xCD];
+            let answer = answer(&[4, 3], &data);
+            let items = read_reply(&answer, 7, &[1, 4, 2]).unwrap().unwrap();
+            assert_eq!(items, [Ok(&[0x11][..]), Err(Denial::Item(5)), Ok(&[0xAB, 0xCD][..])]);
+        }
     }
 
     #[test]
