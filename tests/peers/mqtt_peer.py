@@ -10,6 +10,7 @@ Commands, each answered with one line:
     pub QOS RETAIN TOPIC PAYLOAD   publishes (RETAIN 0 or 1; the payload is the rest of the line, `\\n` a line end)
     file QOS RETAIN TOPIC FILE     publishes what a file holds
     flood QOS COUNT TOPIC          publishes 0 to COUNT - 1, waits until the broker has all
+    spread RETAIN COUNT TOPIC      publishes 0 to COUNT - 1 to TOPIC/0, TOPIC/1, …
     get TOPIC                      the last payload published to it, with its QoS: `1 payload`, or `nothing`
     wait TOPIC PAYLOAD             waits until that was published to it
 """
@@ -94,6 +95,34 @@ def flood(qos, count, topic):
     return "ok"
 
 
+def spread(retain, count, topic):
+    """Publishes at quality 0 to TOPIC/0, TOPIC/1, …: one connection, packets written by hand."""
+
+    def packet(kind, body):
+        length, size = b"", len(body)
+        while True:
+            size, rest = divmod(size, 128)
+            length += bytes([rest | (128 if size else 0)])
+            if not size:
+                return bytes([kind]) + length + body
+
+    def text(word):
+        return len(word).to_bytes(2, "big") + word.encode()
+
+    with socket.create_connection(("127.0.0.1", int(PORT)), 10) as broker:
+        broker.sendall(packet(0x10, text("MQTT") + b"\x04\x02\x00\x3c" + text("spread")))
+        if broker.recv(4) != b"\x20\x02\x00\x00":
+            return "refused"
+        kind = 0x31 if retain == "1" else 0x30
+        for number in range(int(count)):
+            broker.sendall(packet(kind, text(f"{topic}/{number}") + str(number).encode()))
+        # A ping's answer comes after everything before it was taken.
+        broker.sendall(b"\xc0\x00")
+        answer = broker.recv(2)
+        broker.sendall(b"\xe0\x00")
+    return "ok" if answer == b"\xd0\x00" else "no answer"
+
+
 def tick():
     process = client("mosquitto_pub", "-q", "1", "-t", "tick", "-l", stdin=subprocess.PIPE)
     number = 0
@@ -137,6 +166,8 @@ def answer(line):
             return publish(qos, retain, topic, file.read())
     if command == "flood":
         return flood(*rest.split(" ", 2))
+    if command == "spread":
+        return spread(*rest.split(" ", 2))
     if command == "get":
         with CHANGED:
             return SEEN.get(rest, "nothing")

@@ -63,6 +63,11 @@ impl Options {
         u16::try_from(self.keep_alive.as_secs()).unwrap_or(u16::MAX).max(1)
     }
 
+    /// The library's own patience with connecting: more than ours, which says better what has happened.
+    fn librarys_timeout(&self) -> Duration {
+        self.connect_timeout + Duration::from_secs(5)
+    }
+
     /// How long nothing at all may happen before the connection is taken for dead: a ping and its answer.
     fn patience(&self) -> Duration {
         self.keep_alive * 2 + Duration::from_secs(1)

@@ -96,6 +96,10 @@ impl Session {
             heard: Instant::now(),
         };
         let end = up.run(outlet).await;
+        if let Some((_, Some(reply))) = up.writing.take() {
+            // A requester that has gone away no longer needs the answer.
+            let _ = reply.send(Outcome::Unknown(format!("{end} before the broker had acknowledged")));
+        }
         if matches!(end, SessionEnd::Stopped) {
             up.link.disconnect().await;
         }

@@ -111,3 +111,24 @@ async fn what_the_broker_kept_meanwhile_comes_after_the_next_connect() {
         running.stop().await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn thousands_of_retained_messages_come_before_the_subscription_is_acknowledged() {
+    const TOPICS: usize = 20_000;
+    let mut peer = Peer::python("mqtt_peer.py", &["quiet"]).await;
+    assert_eq!(peer.say(&format!("spread 1 {TOPICS} s")).await, "ok");
+    for version in ["3.1.1", "5"] {
+        let keys = format!(r#"{{"version":"{version}","qos":0}}"#);
+        let mut running = Running::start(adapter(config(peer.port(), &keys), &[("s/+", "u32", "{}")]));
+        let mut missing: std::collections::BTreeSet<i64> = (0..).take(TOPICS).collect();
+        let deadline = tokio::time::Instant::now() + 2 * SOON;
+        while !missing.is_empty() {
+            let Signal::Raw(batch) = running.signal(deadline, "retained message").await else { continue };
+            for reading in batch.readings {
+                let Native::Int(number) = reading.value else { panic!("{reading:?}") };
+                missing.remove(&number);
+            }
+        }
+        running.stop().await;
+    }
+}

@@ -20,7 +20,7 @@ pub(super) async fn connect(options: &Options) -> Result<Link, Cause> {
         .map_err(|error| error.to_string())?;
     let mut network = NetworkOptions::new();
     network.set_tcp_nodelay(true);
-    network.set_connection_timeout(options.connect_timeout.as_secs().max(1));
+    network.set_connection_timeout(options.librarys_timeout().as_secs());
     events.set_network_options(network);
     loop {
         match events.poll().await {

@@ -104,7 +104,7 @@ fn mqtt_options(options: &Options) -> MqttOptions {
         mqtt.set_session_store(NothingInFlight { session_expiry: options.session_expiry });
     }
     mqtt.set_keep_alive(options.keep_alive_seconds());
-    mqtt.set_connect_timeout(options.connect_timeout);
+    mqtt.set_connect_timeout(options.librarys_timeout());
     mqtt.set_outgoing_inflight_upper_limit(IN_FLIGHT);
     mqtt.set_ack_mode(AckMode::Manual);
     mqtt.set_read_batch_size(READ_BATCH);
