@@ -80,6 +80,7 @@ class Plc:
         self.route = True
         self.sums = True
         self.sum_limit = 500
+        self.busy = 0
         self.largest_sum = 0
         self.largest_reply = 0
         self.counts = {}
@@ -220,6 +221,8 @@ class Plc:
             return (0x710, b"") if known is None else (0, self.pack_type(known[0], "", known[1], 0, 65, 1, known[2]))
         if not self.sums:
             return 0x701, b""
+        if group == 0xF080 and self.busy:
+            return self.busy, b""
         if group in (0xF080, 0xF082):
             if offset > self.sum_limit:
                 return 0x705, b""
@@ -375,6 +378,8 @@ def answer(plc, words):
             plc.errors.pop(name)
         case ["route", word]:
             plc.route = word == "on"
+        case ["busy", code]:
+            plc.busy = int(code, 16)
         case ["sums", word]:
             plc.sums = word == "on"
         case ["clock", filetime]:
