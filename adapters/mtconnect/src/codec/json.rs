@@ -54,6 +54,8 @@ fn fill(element: &mut Element, members: &Map<String, Value>) {
     for (key, content) in members {
         match content {
             Value::Null => {}
+            // Namespaces are XML's.
+            _ if key.starts_with("xmlns") || key.starts_with("xsi:") => {}
             _ if key == "value" => value(element, content),
             Value::Object(_) => element.children.push(Node::Element(self::element(key, content))),
             Value::Array(items) => array(element, key, items),

@@ -193,7 +193,10 @@ fn is_name(name: &str) -> bool {
         part.starts_with(|c: char| c.is_alphabetic() || c == '_')
             && part.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | '\u{B7}'))
     };
-    name.split_once(':').map_or_else(|| is_part(name), |(prefix, local)| is_part(prefix) && is_part(local))
+    match name.split_once(':') {
+        Some((prefix, local)) => prefix != "xmlns" && is_part(prefix) && is_part(local),
+        None => is_part(name),
+    }
 }
 
 fn is_html(text: &str) -> bool {
@@ -384,6 +387,8 @@ mod tests {
         #[test]
         fn no_json_like_text_panics(text in "[\\{\\}\\[\\],:\"aAvlue0-9.]{0,200}") {
             fuzz(format!("{{\"MTConnectStreams\":{text}}}").as_bytes());
+            let device = format!("{{\"uuid\":1,\"x:a\":2,\"DataItems\":{{{text}}}}}");
+            fuzz(format!("{{\"MTConnectDevices\":{{\"Devices\":{{\"Device\":{device}}}}}}}").as_bytes());
         }
 
         #[test]
