@@ -10,7 +10,7 @@ use guideway_contract::{
 };
 use tokio::time::{Instant, sleep_until, timeout};
 
-use crate::codec::{Reply, Verdict, decode};
+use crate::codec::{Reply, decode};
 use crate::config::{Config, Point};
 use crate::line::{Answer, Line, SENTINEL};
 use crate::plan::{Plan, Work, unusable};
@@ -99,8 +99,8 @@ impl Adapter for Mdc {
     }
 }
 
-/// Opens the connection and waits for its first answer, which proves that a control is there and that whatever was
-/// asked before has been answered.
+/// Opens the connection and waits for its first answer, which proves that a control is there and that
+/// whatever was asked before has been answered.
 async fn connect(config: &Config, outlet: &Outlet) -> Result<Line, SessionEnd> {
     let endpoint = || link::endpoint(config);
     let not_connected = |cause: String| SessionEnd::NotConnected { endpoint: endpoint(), cause };
@@ -225,8 +225,8 @@ impl Session<'_> {
                     held = self.variables_again(chunk, &again, outlet).await?;
                 }
             }
-            let cause = "another client asks this control for variables too, and the control's answers do not say whose \
-                         they are";
+            let cause = "another client asks this control for variables too, and the control does not say whose \
+                         its answers are";
             for (work, ..) in held {
                 self.bad(work, cause, outlet).await;
             }
@@ -251,8 +251,8 @@ impl Session<'_> {
         Ok(held)
     }
 
-    /// Asks for variables; gives those back whose answers do not name them, to be held until it is sure that they are
-    /// ours.
+    /// Asks for variables; gives those back whose answers do not name them, to be held until it is sure that
+    /// they are ours.
     async fn variables<'w>(
         &mut self,
         works: &'w [Work],
@@ -307,7 +307,8 @@ impl Session<'_> {
         }
     }
 
-    /// Asks, after the commands that wait; `None` for a question that is not asked at present, whose points are bad.
+    /// Asks, after the commands that wait; `None` for a question that is not asked at present, whose points
+    /// are bad.
     async fn ask(&mut self, work: &Work, outlet: &mut Outlet) -> Result<Option<Answer>, SessionEnd> {
         while let Ok(request) = outlet.commands().try_recv() {
             self.command(request, outlet).await?;
@@ -342,13 +343,12 @@ impl Session<'_> {
         write::serve(&mut self.line, self.plan, self.config.acknowledge, request, outlet).await
     }
 
-    /// What a reply says to each of the points that wait for it. A reply that is for others of the question's points
-    /// leaves a point as it was.
+    /// What a reply says to each of the points that wait for it. A reply that is for others of the question's
+    /// points leaves a point as it was.
     fn readings(&self, work: &Work, reply: &Reply, at: Timestamp, outlet: &Outlet) -> Vec<RawReading> {
         let address = self.plan.questions[work.0].address;
-        let for_it = |expect: &[String]| {
-            expect.is_empty() || !matches!(reply.judge(address, expect), Verdict::Foreign)
-        };
+        let for_it =
+            |expect: &[String]| expect.is_empty() || expect.iter().any(|keyword| reply.starts(keyword));
         let readers = work.1.iter().map(|&reader| &self.plan.readers[reader]);
         readers
             .filter(|reader| for_it(&reader.expect))

@@ -61,6 +61,7 @@ async fn every_type_is_read_in_every_dialect() {
         &["deaf-first"],
         &["plain", "numbered", "deaf-first"],
         &["echo"],
+        &["split-echo", "numbered"],
     ] {
         every_type(dialect).await;
     }

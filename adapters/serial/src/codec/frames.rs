@@ -26,8 +26,8 @@ enum Framing {
     Gap,
 }
 
-/// Takes bytes as they come and gives whole frames, without start, end and checksum. Holds at most one frame's length and
-/// one read.
+/// Takes bytes as they come and gives whole frames, without start, end and checksum. Holds at most one
+/// frame's length and one read.
 #[derive(Debug)]
 pub struct Frames {
     framing: Framing,
