@@ -155,6 +155,8 @@ class Plc:
         if group == 0xF00C:
             table = b"".join(self.entry(name) for name in self.symbols)
             return 0, struct.pack("<II", len(self.symbols), len(table))
+        if group == 0xF00F:
+            return 0, (self.get(0xF00C, 0, 8)[1] + bytes(16))[:size]
         if group == 0xF00B:
             return 0, b"".join(self.entry(name) for name in self.symbols)[:size]
         if group != MEMORY:
