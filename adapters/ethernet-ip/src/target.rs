@@ -31,6 +31,8 @@ pub(crate) struct Target {
     /// Its type.
     pub(crate) data_type: DataType,
     form: Form,
+    /// The request that reads it.
+    request: Vec<u8>,
     /// Whether the other form was tried since the last value.
     tried: bool,
     /// Type, handle and bytes of the last reply.
@@ -47,7 +49,12 @@ impl Target {
         } else {
             Form::Elements
         };
-        Ok(Self { address, data_type: point.data_type, form, tried: false, known: None, described: None })
+        let data_type = point.data_type;
+        let request = Vec::new();
+        let mut target =
+            Self { address, data_type, form, request, tried: false, known: None, described: None };
+        target.build();
+        Ok(target)
     }
 
     /// What was learned ends with the session: the program may be another one in the next.
@@ -83,10 +90,14 @@ impl Target {
         (path, u16::try_from(elements).unwrap_or(u16::MAX))
     }
 
-    /// The request that reads it.
-    pub(crate) fn request(&self) -> Vec<u8> {
+    fn build(&mut self) {
         let (path, elements) = self.place();
-        cip::request(service::READ, &path, &elements.to_le_bytes())
+        self.request = cip::request(service::READ, &path, &elements.to_le_bytes());
+    }
+
+    /// The request that reads it.
+    pub(crate) fn request(&self) -> &[u8] {
+        &self.request
     }
 
     /// Bytes of a reply: as the last one had, else as the type lets expect.
@@ -121,6 +132,7 @@ impl Target {
         }
         self.tried = true;
         self.form = if self.form == Form::Bools { Form::Elements } else { Form::Bools };
+        self.build();
         true
     }
 

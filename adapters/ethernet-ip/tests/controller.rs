@@ -35,6 +35,20 @@ async fn texts(config: Config, points: &[(&str, &str)]) -> Vec<String> {
     readings.iter().map(|reading| reading.value.to_string()).collect()
 }
 
+/// Why the session ended; it is noted just after the end was told.
+async fn ended(running: &mut Running) -> String {
+    running.disconnected(SOON).await;
+    let noted = async {
+        loop {
+            if let Some(why) = running.health().last_error() {
+                return why;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(SOON, noted).await.unwrap()
+}
+
 const CELL: &str = "{State: 7, Running: true, Fault: true, Alarms: [false, true, false, false, false, false, false, false, \
                     false, false, false, false, false, false, false, false, false, false, false, false, false, false, \
                     false, false, false, false, false, false, false, false, false, true], \
@@ -204,8 +218,7 @@ async fn an_empty_slot_is_told_as_the_end_of_the_session() {
     let peer = Peer::python("eip_fake.py", &["unconnected"]).await;
     let mut running =
         Running::start(adapter(Config { slot: Slot::Number(5), ..config(peer.port()) }, &[("Rate", "auto")]));
-    running.disconnected(SOON).await;
-    let why = running.health().last_error().unwrap_or_default();
+    let why = ended(&mut running).await;
     assert!(why.contains("nothing is at that slot"), "{why}");
     running.stop().await;
 }
@@ -262,6 +275,16 @@ async fn a_quiet_link_that_dies_is_noticed() {
     proxy.set(Weather::Silent);
     running.disconnected(SOON).await;
     running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mutated_structures_templates_and_fragments_over_three_hundred_connections() {
+    let peer = Peer::python("eip_fake.py", &["small"]).await;
+    let make = |port| {
+        let points = EACH.map(|(address, kind, _)| (address, kind));
+        adapter(Config { timeout: Duration::from_millis(200), ..config(port) }, &points)
+    };
+    guideway_contract::kit::trials::mutated(make, &peer, 300).await;
 }
 
 /// What cm-ethernetip's client makes of the controller that these tests were written with.

@@ -50,6 +50,20 @@ fn is_its_number(point: PointId, value: &Native) -> bool {
     *value == Native::Int(i64::from(point.0))
 }
 
+/// Why the session ended; it is noted just after the end was told.
+async fn ended(running: &mut Running) -> String {
+    running.disconnected(SOON).await;
+    let noted = async {
+        loop {
+            if let Some(why) = running.health().last_error() {
+                return why;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(SOON, noted).await.unwrap()
+}
+
 const EACH: [(&str, &str, &str); 22] = [
     ("D100", "auto", "-2"),
     ("D100", "u16", "65534"),
@@ -320,11 +334,33 @@ async fn a_thousand_connections_with_mutated_replies() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_controller_with_other_frames_stays_silent_and_is_told_so() {
+async fn a_port_set_otherwise_is_told_with_the_cure() {
     let peer = Peer::python("slmp_peer.py", &["4e"]).await;
     let mut running = Running::start(numbered(config(peer.port(), Frame::E3)));
-    running.disconnected(SOON).await;
+    let why = ended(&mut running).await;
+    assert!(why.contains("no 3E frame; see `frame`"), "{why}");
     running.stop().await;
+    let proxy = Proxy::start(peer.port()).await;
+    proxy.set(Weather::Silent);
+    let mut running = Running::start(numbered(config(proxy.port(), Frame::E4)));
+    let why = ended(&mut running).await;
+    assert!(why.contains("no answer to a 4E frame"), "{why}");
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_port_that_somebody_else_holds_is_told_with_the_cure_and_taken_when_it_is_free() {
+    let mut peer = Peer::python("slmp_peer.py", &["3e", "fx5u-32mt-ds", "measured"]).await;
+    assert_eq!(peer.say("set D 0 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19").await, "ok");
+    let mut holder = Running::start(numbered(config(peer.port(), Frame::E3)));
+    holder.value(3, &Native::Int(3), SOON).await;
+    let mut second = Running::start(numbered(config(peer.port(), Frame::E3)));
+    let why = ended(&mut second).await;
+    assert!(why.contains("takes one connection"), "{why}");
+    holder.value(3, &Native::Int(3), SOON).await;
+    holder.stop().await;
+    second.value(3, &Native::Int(3), SOON).await;
+    second.stop().await;
 }
 
 /// The profile that ships, read with what its own file says.

@@ -55,6 +55,15 @@ pub const fn is_too_many(code: u16) -> bool {
     matches!(code, 0xC051..=0xC054 | 0xC071)
 }
 
+/// Whether one of the devices asked for may be the cause; else it is the request, the route or the controller as a whole.
+pub const fn is_about_points(code: u16) -> bool {
+    !matches!(
+        code,
+        0x0055 | 0x4000..=0x4013 | 0x4060..=0x4068 | 0x4A00..=0x4AFF | 0xC001..=0xC050 | 0xC059 | 0xC05D..=0xC05F
+            | 0xC062..=0xC06F | 0xC073..=0xC0BD | 0xC0DE | 0xC1A4..=0xC1A8 | 0xC200..=0xC205 | 0xC810..=0xCEE2
+    )
+}
+
 /// Whether the controller does not know the command at all.
 pub const fn is_unknown_command(code: u16) -> bool {
     matches!(code, 0xC059 | 0x4001 | 0x4002)
@@ -69,6 +78,7 @@ mod tests {
         assert_eq!(words(0xC059), "the controller does not know this command (end code C059)");
         assert!(words(0x4031).contains("beyond the range"));
         assert!(words(0x1234).ends_with("(end code 1234)"));
+        assert!(is_about_points(0xC056) && is_about_points(0x4031) && !is_about_points(0xC05E));
         assert!(is_too_many(0xC052) && !is_too_many(0xC056) && is_unknown_command(0xC059));
     }
 }
