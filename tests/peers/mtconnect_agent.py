@@ -11,7 +11,7 @@ Commands on standard input, one line each:
   model           a data item more, in the same run (deviceModelChangeTime moves on)
   stream MODE     how streams are sent from now on:
                   good, nolength, short, long, wronglength, lf, split, nocontenttype, noboundary, dashes, garbage,
-                  cut, single, once, html, refuse, hang, endless, header, silent
+                  cut, single, once, html, refuse, hang, endless, header, silent, junk
   stat            counts of what was asked, as JSON
   next            the next sequence
 """
@@ -422,6 +422,9 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if mode == "silent":
             return time.sleep(60)
+        while mode == "junk":
+            self.chunk(b"x" * 1000)
+            time.sleep(0.02)
         end = "\n" if mode == "lf" else "\r\n"
         gap = int(query["interval"]) / 1000
         heartbeat = int(query.get("heartbeat", 10000)) / 1000

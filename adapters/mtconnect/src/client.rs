@@ -81,6 +81,7 @@ fn told(problems: &[Problem]) -> String {
 pub(crate) struct Client {
     http: Http,
     timeout: Duration,
+    heartbeat: Duration,
     most: usize,
     user: Option<(String, Option<String>)>,
     token: Option<String>,
@@ -124,6 +125,7 @@ impl Client {
         Ok(Self {
             http: builder.build().map_err(|error| causes(&error))?,
             timeout: config.timeout,
+            heartbeat: config.heartbeat,
             most: config.max_document,
             user: config.user.clone().map(|user| (user, password)),
             token: config.token.as_deref().map(secret::resolve).transpose()?,
@@ -160,7 +162,9 @@ impl Client {
 
     /// Asks for a stream.
     pub(crate) async fn open(&self, url: Url) -> Result<Opened, Failure> {
-        let deadline = Instant::now() + self.timeout;
+        // Some servers send nothing, not even headers, before the first part.
+        let patience = self.timeout + self.heartbeat;
+        let deadline = Instant::now() + patience;
         let whole = async {
             // Packed parts may wait in the packer until there are more.
             let mut response = self.get(url, self.accept, Some("identity")).await?;
@@ -190,7 +194,7 @@ impl Client {
             }
             Ok(Opened::Stream(Box::new(Stream { response, parts, bytes: 0 })))
         };
-        timeout_at(deadline, whole).await.map_err(|_| Failure::Late(self.timeout))?
+        timeout_at(deadline, whole).await.map_err(|_| Failure::Late(patience))?
     }
 
     async fn get(
@@ -339,11 +343,6 @@ impl Stream {
             Ok(None) => Ok(Heard::End),
             Err(error) => Err(Failure::Broken(causes(&error))),
         }
-    }
-
-    /// Whether a part has begun and not ended.
-    pub(crate) fn is_within(&self) -> bool {
-        self.parts.is_within()
     }
 
     /// The bytes read since this was last asked.

@@ -89,15 +89,10 @@ async fn one_unreadable_part_costs_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_silent_stream_ends_the_session() {
-    for mode in ["silent", "hang"] {
-        let (_peer, mut gateway) =
-            pair(&["--stream", mode], |config| config.timeout = Duration::from_secs(1)).await;
-        gateway.text("avail", "AVAILABLE").await;
-        let begun = Instant::now();
-        gateway.down().await;
-        assert!(begun.elapsed() < Duration::from_secs(3), "{mode}");
-        gateway.stop().await;
+async fn an_agent_whose_streams_say_nothing_is_polled() {
+    for mode in ["silent", "hang", "junk"] {
+        let stat = whole(mode).await;
+        assert!(is_polled(&stat), "{mode}: {stat}");
     }
 }
 

@@ -13,6 +13,16 @@ use crate::codec::Document;
 /// A stream that ends sooner has failed.
 const BRIEF: Duration = Duration::from_secs(1);
 
+/// How a stream ended.
+enum Ended {
+    /// Behind a gap; the state has been told.
+    Gap,
+    /// Nothing whole came for too long.
+    Silent(SessionEnd),
+    /// Otherwise, and why.
+    Failed(String),
+}
+
 impl Session<'_> {
     /// Follows one stream to its end.
     pub(super) async fn stream(&mut self, outlet: &mut Outlet) -> Result<Step, SessionEnd> {
@@ -36,42 +46,50 @@ impl Session<'_> {
                 self.recover(outlet).await?;
                 return Ok(Step::Again);
             }
-            Err(failure) if failure.is_answer() => return Ok(Step::Poll(failure.to_string())),
+            // Where the agent itself is silent, polling it ends the session.
+            Err(failure) if failure.is_answer() || matches!(failure, Failure::Late(_)) => {
+                return Ok(Step::Poll(failure.to_string()));
+            }
             Err(failure) => return Err(lost(failure)),
         };
         let opened = Instant::now();
         self.parts = 0;
-        let Some(why) = self.parts(&mut stream, outlet).await? else { return Ok(Step::Again) };
+        let why = match self.parts(&mut stream, outlet).await? {
+            Ended::Gap => return Ok(Step::Again),
+            Ended::Silent(why) if self.parts == 0 => return Ok(Step::Poll(why.to_string())),
+            Ended::Silent(end) => return Err(end),
+            Ended::Failed(why) => why,
+        };
         // A stream that ends at once, or that cannot be read, again and again, is none.
         self.failures = if opened.elapsed() < BRIEF || self.parts == 0 { self.failures + 1 } else { 0 };
         Ok(if self.failures >= MOST_FAILURES { Step::Poll(why) } else { Step::Again })
     }
 
-    /// Reads parts until the stream ends; why it did, where that was a failure.
-    async fn parts(
-        &mut self,
-        stream: &mut Stream,
-        outlet: &mut Outlet,
-    ) -> Result<Option<String>, SessionEnd> {
+    /// Reads parts until the stream ends.
+    async fn parts(&mut self, stream: &mut Stream, outlet: &mut Outlet) -> Result<Ended, SessionEnd> {
         let silence = self.config.heartbeat * 2;
         let cancel = outlet.cancelled().clone();
         let mut commanded = true;
         let (mut heard, mut begun) = (Instant::now(), Instant::now());
         loop {
             let assets = Assets::next(self.assets.as_mut());
+            // In no order: neither may many assets hold up observations, nor a busy stream the assets.
             let heard_now = tokio::select! {
-                biased;
                 () = cancel.cancelled() => return Err(SessionEnd::Stopped),
                 request = outlet.commands().recv(), if commanded => {
                     commanded = refuse(request);
                     continue;
                 }
                 found = assets => {
+                    let taken = Instant::now();
                     self.asset(found, outlet).await;
+                    // Nobody listened meanwhile.
+                    heard += taken.elapsed();
+                    begun += taken.elapsed();
                     continue;
                 }
                 next = stream.next() => next,
-                () = sleep_until(heard + silence) => return Err(SessionEnd::Silent(silence)),
+                () = sleep_until(heard + silence) => return Ok(Ended::Silent(SessionEnd::Silent(silence))),
             };
             Counters::add(&outlet.health().counters.bytes, stream.take_bytes());
             match heard_now {
@@ -83,15 +101,15 @@ impl Session<'_> {
                         }
                         Ok(Document::Errors(problems)) if out_of_range(&problems) => {
                             self.recover(outlet).await?;
-                            return Ok(None);
+                            return Ok(Ended::Gap);
                         }
                         Ok(Document::Errors(problems)) => {
-                            return Err(SessionEnd::Protocol(Failure::Refused(problems).to_string()));
+                            return Ok(Ended::Failed(Failure::Refused(problems).to_string()));
                         }
                         Ok(other) => {
-                            return Ok(Some(unreadable(&format!("{} came", other.kind()), outlet)));
+                            return Ok(unreadable(&format!("{} came", other.kind()), outlet));
                         }
-                        Err(error) => return Ok(Some(unreadable(&error.to_string(), outlet))),
+                        Err(error) => return Ok(unreadable(&error.to_string(), outlet)),
                     }
                     self.parts = self.parts.saturating_add(1);
                     // Only now: the pipeline may have been busy for longer than a heartbeat.
@@ -99,23 +117,24 @@ impl Session<'_> {
                 }
                 Ok(Heard::Bytes) => {
                     heard = Instant::now();
-                    // A part that drips in for ever is no sign of life.
-                    if stream.is_within() && begun.elapsed() > silence * 2 + self.config.timeout {
-                        return Err(SessionEnd::Protocol("a part of the stream does not end".into()));
+                    // What drips in for ever is no sign of life.
+                    if begun.elapsed() > silence * 2 + self.config.timeout {
+                        let why = "the stream holds no whole part any more".into();
+                        return Ok(Ended::Silent(SessionEnd::Protocol(why)));
                     }
                 }
-                Ok(Heard::End) => return Ok(Some("the stream ends at once".into())),
+                Ok(Heard::End) => return Ok(Ended::Failed("the stream ends at once".into())),
                 Err(Failure::Malformed(error)) => {
-                    return Ok(Some(unreadable(&error.to_string(), outlet)));
+                    return Ok(unreadable(&error.to_string(), outlet));
                 }
-                Err(failure) => return Ok(Some(failure.to_string())),
+                Err(failure) => return Ok(Ended::Failed(failure.to_string())),
             }
         }
     }
 }
 
 /// Counts a part that cannot be read. Nothing of it is lost: the stream is opened again from where it was.
-fn unreadable(why: &str, outlet: &Outlet) -> String {
+fn unreadable(why: &str, outlet: &Outlet) -> Ended {
     outlet.fault(Fault::Malformed, || format!("a part of the stream: {why}"));
-    format!("its parts cannot be read: {why}")
+    Ended::Failed(format!("its parts cannot be read: {why}"))
 }
