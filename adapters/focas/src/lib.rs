@@ -57,16 +57,22 @@ impl Protocol for Focas {
 /// Why a point's type does not fit its address.
 fn unfit(address: Address, point: &PointSpec<Point>) -> Option<String> {
     let data_type = point.data_type;
-    match address {
-        Address::Pmc(_, _, Some(_)) => (!matches!(data_type.kind, Kind::Auto | Kind::Bool) || data_type.count.is_some())
-            .then(|| format!("`{data_type}`: a bit is a bool")),
-        Address::Pmc(_, _, None) => plan::units(address, data_type).is_none().then(|| {
-            format!("`{data_type}`: PMC memory is u8 to u64, i8 to i64, f32, f64, bits, bytes, chars, or arrays of them, of at most 256 bytes")
-        }),
-        Address::Macro(_) => (!matches!(data_type.kind, Kind::Auto | Kind::F64) || plan::units(address, data_type).is_none())
-            .then(|| format!("`{data_type}`: a macro variable is f64, several are f64[2] to f64[32]")),
-        _ => (data_type.kind != Kind::Auto).then(|| "leave `type` out: it is as the control has it".to_owned()),
-    }
+    let (fits, words) = match address {
+        Address::Pmc(_, _, Some(_)) => (
+            matches!(data_type.kind, Kind::Auto | Kind::Bool) && data_type.count.is_none(),
+            "a bit is a bool",
+        ),
+        Address::Pmc(_, _, None) => (
+            plan::units(address, data_type).is_some(),
+            "PMC memory is u8 to u64, i8 to i64, f32, f64, bits, bytes, chars, or arrays of them, of at most 256 bytes",
+        ),
+        Address::Macro(_) => (
+            matches!(data_type.kind, Kind::Auto | Kind::F64) && plan::units(address, data_type).is_some(),
+            "a macro variable is f64, several are f64[2] to f64[32]",
+        ),
+        _ => (data_type.kind == Kind::Auto, "leave `type` out: it is as the control has it"),
+    };
+    (!fits).then(|| format!("`{data_type}`: {words}"))
 }
 
 /// A point's address, or why it cannot be read.

@@ -226,7 +226,8 @@ mod tests {
                     prop_assert!(question.parts.iter().all(|(_, at)| at + 4 + 16 <= question.reply));
                 }
             }
-            let mut slots: Vec<_> = requests.concat().iter().flat_map(|q| q.parts.clone()).map(|(slot, _)| slot).collect();
+            let parts = requests.concat().into_iter().flat_map(|question| question.parts);
+            let mut slots: Vec<_> = parts.map(|(slot, _)| slot).collect();
             slots.sort_unstable();
             let mut all: Vec<_> = points.iter().map(|point| point.slot).collect();
             all.sort_unstable();
