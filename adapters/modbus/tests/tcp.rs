@@ -300,3 +300,28 @@ async fn browsing_a_range_lists_what_is_there() {
     assert_eq!((coils.len(), coils[1].value.as_str()), (200, "true"));
     assert!(adapter.browse("holding:7-1").await.is_err());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_turn_does_not_hold_up_a_short_one() {
+    let peer = Peer::python("modbus_peer.py", &[]).await;
+    // 200 requests a second at most: the slow points take a second, again and again.
+    let mut points = vec![point("holding:0", "u16")];
+    points.extend((0..200).map(|at| {
+        let mut slow = point(&format!("input:{}", 40 * at), "u16");
+        slow.period = Period::Every(Duration::from_millis(500));
+        slow
+    }));
+    let config = Config { min_gap: Duration::from_millis(5), ..config(peer.port()) };
+    let mut running = start(config, points);
+    let before = running.all(201, SOON).await;
+    let mut fast = 0;
+    let until = tokio::time::Instant::now() + Duration::from_secs(2);
+    while let Ok(Some(signal)) = tokio::time::timeout_at(until, running.collector.next()).await {
+        if let guideway_contract::Signal::Raw(batch) = signal {
+            fast += batch.readings.iter().filter(|reading| reading.point.0 == 0).count();
+        }
+    }
+    assert_eq!(before[200].value, Native::Int(7 * 7_960 + 1));
+    assert!(fast > 15, "{fast} readings of a point that is due 40 times in two seconds");
+    running.stop().await;
+}
