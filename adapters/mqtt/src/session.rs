@@ -280,14 +280,14 @@ impl Up<'_> {
                 return Some(SessionEnd::Lost(cause));
             }
         };
-        let why: Vec<(&String, &Cause)> = self
+        let refused: Vec<(&String, &Cause)> = self
             .filters
             .iter()
             .zip(&refused)
             .filter_map(|(filter, why)| Some((filter, why.as_ref()?)))
             .collect();
-        if let Some((filter, why)) = why.first()
-            && why.len() == self.filters.len()
+        if refused.len() == self.filters.len()
+            && let Some((filter, why)) = refused.first()
         {
             let cause =
                 format!("the broker lets {} subscribe to nothing ({filter}: {why})", who(self.config));
@@ -295,7 +295,7 @@ impl Up<'_> {
         }
         let now = Timestamp::now();
         let mut readings = Vec::new();
-        for (filter, why) in why {
+        for (filter, why) in refused {
             tracing::warn!(adapter = outlet.name(), filter, why, "the broker refuses a subscription");
             let hit = self.plan.rules.iter().filter(|rule| crate::address::covers(filter, &rule.filter));
             let cause = format!("the broker refuses the subscription to {filter} ({why})");
