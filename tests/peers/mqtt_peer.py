@@ -18,6 +18,7 @@ Commands, each answered with one line:
 import ctypes
 import getpass
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -187,6 +188,8 @@ def main():
             if broker.poll() is not None:
                 sys.exit(f"mosquitto ended with {broker.returncode}")
             time.sleep(0.02)
+    # It is read; a peer that is killed could not take it away.
+    shutil.rmtree(folder)
     if "quiet" not in WORDS:
         threading.Thread(target=watch, daemon=True).start()
         while "peer/ready" not in SEEN:
