@@ -24,8 +24,11 @@ const WINDOW: usize = 8;
 const ATTEMPTS: usize = 3;
 /// After this long without a question one is asked, to see whether the control is still there.
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
-/// A question that ended two sessions is not asked again for so long.
-const QUIET: Duration = Duration::from_secs(600);
+/// A question that ended two sessions is not asked again for so long at first, then for twice as long each
+/// time.
+const REST: Duration = Duration::from_secs(30);
+/// The longest that it is not asked.
+const MOST_REST: Duration = Duration::from_secs(600);
 /// How long browsing may take.
 const BROWSING: Duration = Duration::from_secs(30);
 
@@ -315,8 +318,11 @@ impl Session<'_> {
         }
         let question = &self.plan.questions[work.0];
         let address = question.address;
-        if self.unanswered.get(&address).is_some_and(|(times, last)| *times > 1 && last.elapsed() < QUIET) {
-            let cause = format!("the control does not answer {address}; it is asked again every 10 minutes");
+        if let Some((times, last)) = self.unanswered.get(&address)
+            && *times > 1
+            && last.elapsed() < MOST_REST.min(REST * (1 << (times - 2).min(8)))
+        {
+            let cause = format!("the control does not answer {address}; it is asked again after a while");
             self.bad(work, &cause, outlet).await;
             return Ok(None);
         }

@@ -36,7 +36,8 @@ pub struct Config {
     pub min_gap: Duration,
     /// For devices that send regularly: after so long without a frame the session ends, and all points with
     /// it. A session then begins with the first frame. Left out, a point keeps its value while the link is
-    /// open.
+    /// open; a serial line always is, and a TCP connection to a device that only sends and has lost its power
+    /// may be for hours.
     #[serde(with = "duration::optional")]
     #[schemars(with = "Option<String>")]
     pub stale: Option<Duration>,

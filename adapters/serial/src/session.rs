@@ -26,8 +26,11 @@ const MOST_READINGS: usize = 4_096;
 const REST_OF_ANSWER: Duration = Duration::from_millis(200);
 /// How long a serial line must be silent before the first question.
 const QUIET: Duration = Duration::from_millis(100);
-/// A question that ended two sessions is not asked again for so long.
-const REST: Duration = Duration::from_secs(600);
+/// A question that ended two sessions is not asked again for so long at first, then for twice as long each
+/// time.
+const REST: Duration = Duration::from_secs(30);
+/// The longest that it is not asked.
+const MOST_REST: Duration = Duration::from_secs(600);
 
 /// Reads and writes one device that speaks text.
 pub(crate) struct Texts {
@@ -344,7 +347,7 @@ impl Session<'_> {
         let asked = &self.plan.questions[question];
         if is_resting(self.unanswered, question) {
             let cause =
-                format!("the device does not answer `{}`; it is asked again every 10 minutes", asked.text);
+                format!("the device does not answer `{}`; it is asked again after a while", asked.text);
             send(outlet, self.plan.unanswered(question, &cause, Timestamp::now())).await;
             return Ok(());
         }
@@ -452,7 +455,9 @@ fn take(plan: &Plan, text: &str, asked: Option<usize>, outlet: &Outlet) -> Taken
 }
 
 fn is_resting(unanswered: &HashMap<usize, (u32, Instant)>, question: usize) -> bool {
-    unanswered.get(&question).is_some_and(|(times, last)| *times > 1 && last.elapsed() < REST)
+    unanswered.get(&question).is_some_and(|(times, last)| {
+        *times > 1 && last.elapsed() < MOST_REST.min(REST * (1 << (times - 2).min(8)))
+    })
 }
 
 fn note(unanswered: &mut HashMap<usize, (u32, Instant)>, question: usize) {
