@@ -109,6 +109,9 @@ impl Client {
             .tcp_nodelay(true)
             .no_proxy()
             .http1_only()
+            // Servers on controls are old and small; what they write into their headers is not always right.
+            .http1_allow_spaces_after_header_name_in_responses(true)
+            .http1_ignore_invalid_headers_in_responses(true)
             .pool_max_idle_per_host(2)
             .user_agent(concat!("guideway/", env!("CARGO_PKG_VERSION")));
         builder = builder.tls_backend_preconfigured(if secure {

@@ -185,6 +185,22 @@ async fn a_model_that_changes_while_the_agent_runs_is_taken_over() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_device_that_the_agent_gets_while_it_runs_is_followed() {
+    let (mut peer, mut gateway) = pair(&[], |config| config.devices = Vec::new()).await;
+    gateway.text("avail", "AVAILABLE").await;
+    peer.say("burst x 10").await;
+    peer.say("device M3").await;
+    peer.say("burst x 10").await;
+    gateway.text("availM3", "AVAILABLE").await;
+    gateway.number("x", 20).await;
+    assert!(gateway.models.contains_key("uuid-M3"));
+    let mut numbers = gateway.numbers("x");
+    numbers.dedup();
+    assert_eq!(numbers, (1..=20).collect::<Vec<_>>(), "nothing is lost");
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_item_that_the_gateway_does_not_know_is_counted() {
     let (mut peer, mut gateway) = pair(&[], |_| {}).await;
     gateway.text("avail", "AVAILABLE").await;

@@ -44,6 +44,7 @@ async fn parts_are_read_whatever_their_lengths_lines_and_boundaries_look_like() 
         "nocontenttype",
         "noboundary",
         "dashes",
+        "plain",
     ];
     for mode in modes {
         let stat = whole(mode).await;
