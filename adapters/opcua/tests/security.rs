@@ -68,6 +68,12 @@ async fn a_server_is_trusted_once_its_certificate_was_moved_and_every_policy_wor
     };
     let why = refusal(adapter(port, &pki, wrong)).await;
     assert!(why.contains("check `user` and `password`"), "{why}");
+    // By a certificate: the gateway's own will do for a user's.
+    reads(adapter(port, &pki, |config| {
+        config.user_certificate = Some(pki.join("own/cert.der"));
+        config.user_key = Some(pki.join("private/private.pem"));
+    }))
+    .await;
     let missing = |config: &mut Config| {
         config.security = Security::Sign;
         config.policy = Policy::Aes128Sha256RsaOaep;
