@@ -10,7 +10,6 @@ const { OPCUACertificateManager } = require("node-opcua-certificate-manager");
 const { MessageSecurityMode, SecurityPolicy } = require("node-opcua-secure-channel");
 const { OPCUAServer } = require("node-opcua-server");
 const { DataType, Variant, VariantArrayType } = require("node-opcua-variant");
-const { StatusCodes } = require("node-opcua-status-code");
 
 const port = Number(process.argv[2]);
 const folder = process.argv[3];
@@ -60,16 +59,6 @@ async function main() {
     for (let number = 0; number < 300; number += 1) {
         add(`N${number}`, "Double", number);
     }
-    const method = own.addMethod(machine, {
-        browseName: "Add", nodeId: "s=Add",
-        inputArguments: [{ name: "a", dataType: DataType.Int32 }, { name: "b", dataType: DataType.Int32 }],
-        outputArguments: [{ name: "sum", dataType: DataType.Int32 }],
-    });
-    let sum = null;
-    method.bindMethod(async (inputs) => {
-        sum = inputs[0].value + inputs[1].value;
-        return { statusCode: StatusCodes.Good, outputArguments: [new Variant({ dataType: DataType.Int32, value: sum })] };
-    });
     await server.start();
     let tick = 0;
     setInterval(() => {
@@ -83,8 +72,6 @@ async function main() {
         if (word === "set") {
             nodes[name].setValueFromSource({ dataType: nodes[name].readValue().value.dataType, value: JSON.parse(rest.join(" ")) });
             say("ok");
-        } else if (word === "get" && name === "sum") {
-            say(String(sum));
         } else if (word === "get") {
             const value = nodes[name].readValue().value.value;
             say(JSON.stringify(ArrayBuffer.isView(value) ? Array.from(value) : value));
