@@ -26,6 +26,7 @@
 //! passes for another.
 
 mod address;
+mod answer;
 pub mod codec;
 mod config;
 mod connection;

@@ -4,33 +4,25 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use guideway_contract::{
-    Adapter, Capabilities, CommandRequest, Fault, Outcome, Outlet, RawBatch, RawReading, Schedule,
-    SessionEnd, SessionFuture, Timestamp,
+    Adapter, Capabilities, CommandRequest, Outcome, Outlet, RawReading, Schedule, SessionEnd, SessionFuture,
+    Timestamp,
 };
 use regex::Regex;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, sleep_until, timeout};
 
+use crate::answer::{answer, is_resting, note, send, take};
 use crate::config::Config;
 use crate::connection::Connection;
 use crate::link::{self, Way};
-use crate::plan::{Plan, Taken};
+use crate::plan::Plan;
 use crate::point::Point;
 use crate::write;
 
 /// So many frames are taken between two questions; a device that sends more is asked all the same.
 const MOST_WAITING: usize = 256;
-/// So many readings are kept until a session is up.
-const MOST_READINGS: usize = 4_096;
-/// How long more frames of an answer may take after one has come, where not all of its points have theirs.
-const REST_OF_ANSWER: Duration = Duration::from_millis(200);
 /// How long a serial line must be silent before the first question.
 const QUIET: Duration = Duration::from_millis(100);
-/// A question that ended two sessions is not asked again for so long at first, then for twice as long each
-/// time.
-const REST: Duration = Duration::from_secs(30);
-/// The longest that it is not asked.
-const MOST_REST: Duration = Duration::from_secs(600);
 
 /// Reads and writes one device that speaks text.
 pub(crate) struct Texts {
@@ -405,66 +397,6 @@ impl Session<'_> {
     }
 }
 
-/// Asks one question and waits for its answer, which has come when each of its points has taken a frame, or
-/// some have and nothing more comes. Readings are sent, or kept where they are `early`.
-///
-/// # Errors
-/// The link broke.
-async fn answer(
-    connection: &mut Connection,
-    plan: &Plan,
-    config: &Config,
-    question: usize,
-    mut early: Option<&mut Vec<RawReading>>,
-    outlet: &Outlet,
-) -> Result<bool, SessionEnd> {
-    connection.send(&plan.questions[question].bytes, config.timeout).await?;
-    let mut deadline = Instant::now() + config.timeout;
-    let mut waiting = plan.waiting(question);
-    let all = waiting.len();
-    while let Some(text) = connection.next(deadline, outlet).await? {
-        let taken = take(plan, &text, Some(question), outlet);
-        for id in taken.answers {
-            waiting.remove(&id);
-        }
-        match &mut early {
-            None => send(outlet, taken.readings).await,
-            Some(early) if early.len() < MOST_READINGS => early.extend(taken.readings),
-            Some(_) => {}
-        }
-        if waiting.is_empty() {
-            return Ok(true);
-        }
-        if waiting.len() < all {
-            deadline = deadline.min(Instant::now() + REST_OF_ANSWER);
-        }
-    }
-    Ok(waiting.len() < all)
-}
-
-/// What the points take from a frame; what is wrong with it is counted.
-fn take(plan: &Plan, text: &str, asked: Option<usize>, outlet: &Outlet) -> Taken {
-    let mut taken = plan.take(text, asked, Timestamp::now());
-    if let Some(rejected) = taken.rejected.take() {
-        outlet.fault(Fault::Rejected, || rejected);
-    }
-    if taken.readings.is_empty() {
-        outlet.fault(Fault::Unmapped, || format!("no point takes `{text}`"));
-    }
-    taken
-}
-
-fn is_resting(unanswered: &HashMap<usize, (u32, Instant)>, question: usize) -> bool {
-    unanswered.get(&question).is_some_and(|(times, last)| {
-        *times > 1 && last.elapsed() < MOST_REST.min(REST * (1 << (times - 2).min(8)))
-    })
-}
-
-fn note(unanswered: &mut HashMap<usize, (u32, Instant)>, question: usize) {
-    let (times, last) = unanswered.entry(question).or_insert((0, Instant::now()));
-    (*times, *last) = (times.saturating_add(1), Instant::now());
-}
-
 /// Waits for a device to connect; commands are not sent meanwhile.
 async fn accept(listener: &Option<TcpListener>, outlet: &mut Outlet) -> TcpStream {
     let mut commanded = true;
@@ -494,8 +426,4 @@ async fn arrival(listener: &Option<TcpListener>) -> TcpStream {
 fn not_sent(request: CommandRequest) {
     // A requester that has gone away no longer needs the answer.
     let _ = request.reply.send(Outcome::NotSent("no session".into()));
-}
-
-async fn send(outlet: &Outlet, readings: Vec<RawReading>) {
-    outlet.raw(RawBatch { arrival: Timestamp::now(), readings }).await;
 }
