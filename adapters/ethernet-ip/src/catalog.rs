@@ -1,6 +1,7 @@
 //! What the controller says of itself: its tags, and the members of its structures.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use guideway_contract::{DataType, Found, Kind, SessionEnd};
 
@@ -155,6 +156,7 @@ async fn below(link: &mut Link, address: &str) -> Result<Vec<Found>, SessionEnd>
         let symbols =
             list(link, program).await?.map_err(|status| refused(format!("no list of tags: {status}")))?;
         let prefix = program.map_or_else(String::new, |program| format!("{program}."));
+        let mut known = Known::new();
         let mut found: Vec<Found> = Vec::new();
         for symbol in &symbols {
             if symbol.is_program() && program.is_none() {
@@ -163,7 +165,7 @@ async fn below(link: &mut Link, address: &str) -> Result<Vec<Found>, SessionEnd>
                 let dimensions =
                     symbol.dimensions.iter().copied().filter(|size| *size > 0).collect::<Vec<_>>();
                 let whole = format!("{prefix}{}", symbol.name);
-                let mut one = tag(link, &whole, &symbol.name, symbol.kind, &dimensions).await?;
+                let mut one = tag(link, &mut known, &whole, &symbol.name, symbol.kind, &dimensions).await?;
                 let note = match symbol.access {
                     Some(ExternalAccess::ReadOnly) => ", read only",
                     Some(ExternalAccess::None) => ", no External Access",
@@ -192,15 +194,27 @@ async fn below(link: &mut Link, address: &str) -> Result<Vec<Found>, SessionEnd>
     }
     let template = template.ok_or_else(|| refused(format!("`{address}` is no structure")))?;
     let members = template.members.clone();
+    let mut known = Known::new();
     let mut found = Vec::new();
     for member in members {
         let dimensions = if member.kind.dimensions() > 0 { vec![u32::from(member.info)] } else { Vec::new() };
         found.push(
-            tag(link, &format!("{address}.{}", member.name), &member.name, member.kind, &dimensions).await?,
+            tag(
+                link,
+                &mut known,
+                &format!("{address}.{}", member.name),
+                &member.name,
+                member.kind,
+                &dimensions,
+            )
+            .await?,
         );
     }
     Ok(found)
 }
+
+/// Structures that were described while browsing, so that each is asked for once.
+type Known = HashMap<u16, Result<Template, Status>>;
 
 fn folder(address: &str, label: &str, note: &str) -> Found {
     Found {
@@ -217,6 +231,7 @@ fn folder(address: &str, label: &str, note: &str) -> Found {
 
 async fn tag(
     link: &mut Link,
+    known: &mut Known,
     address: &str,
     label: &str,
     kind: SymbolType,
@@ -227,21 +242,19 @@ async fn tag(
     let count = Some(count).filter(|_| !dimensions.is_empty());
     let brackets = if sizes.is_empty() { String::new() } else { format!("[{}]", sizes.join(",")) };
     if let Some(instance) = kind.template() {
-        let template = read_template(link, instance).await?;
-        let name = template.as_ref().map_or("structure", |template| template.name.as_str());
-        let is_text = template
-            .as_ref()
-            .is_ok_and(|template| template.is_string() || template.handle == template::STRING);
+        if let Entry::Vacant(place) = known.entry(instance) {
+            place.insert(read_template(link, instance).await?);
+        }
+        let template = known.get(&instance).and_then(|template| template.as_ref().ok());
+        let name = template.map_or("structure", |template| template.name.as_str());
         let mut found = folder(address, label, &format!("{name}{brackets}"));
-        if is_text {
-            let room =
-                template.map_or(
-                    82,
-                    |template| if template.size == 88 { 82 } else { template.size.saturating_sub(4) },
-                );
+        // The room for text is that of DATA; the controller's own STRING has 82 bytes.
+        let room =
+            template.filter(|template| template.is_string()).and_then(|template| template.members.last());
+        if let Some(data) = room {
             found.folder = false;
             found.writable = count.is_none();
-            found.data_type = Some(DataType { kind: Kind::Text(room.clamp(1, 65_536)), count });
+            found.data_type = Some(DataType { kind: Kind::Text(u32::from(data.info).max(1)), count });
         }
         return Ok(found);
     }

@@ -53,7 +53,7 @@ impl Default for Config {
 
 /// Where in the chassis the controller is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "a slot is a number from 0 to 255, or \"none\"")]
 pub enum Slot {
     /// In this slot.
     Number(u8),
@@ -169,7 +169,7 @@ mod tests {
     fn everything_has_a_default_and_unknown_keys_are_refused() {
         assert_eq!(config("{}"), Ok(Config::default()));
         assert!(config(r#"{"slott": 1}"#).unwrap_err().contains("unknown field"));
-        assert!(config(r#"{"slot": "some"}"#).is_err());
+        assert!(config(r#"{"slot": "some"}"#).unwrap_err().contains("from 0 to 255, or \"none\""));
         assert!(serde_json::from_str::<Point>(r#"{"offset": 1}"#).is_err());
     }
 
