@@ -13,6 +13,8 @@ pub mod documents;
 
 pub mod northbound;
 
+pub mod reading;
+
 pub mod config;
 pub mod telemetry;
 

@@ -120,6 +120,7 @@ impl Ingest {
         let index = usize::from(adapter.0);
         match signal {
             Signal::Readings(batch) => self.pipeline.readings(adapter, batch, &mut self.out),
+            Signal::Raw(batch) => self.pipeline.raw(adapter, batch, &mut self.out),
             Signal::Connected { at } => {
                 self.pipeline.connected(adapter, at, &mut self.out);
                 self.connection_status(index, ConnectionState::Established, at);

@@ -2,7 +2,7 @@
 
 /// Puts in what `lookup` knows. A name that it does not know is left as it stands and returned in
 /// the second place. `$$` is a dollar sign where `escapes`; a `$` before anything else is one too.
-pub(super) fn expand(
+pub(crate) fn expand(
     text: &str,
     escapes: bool,
     mut lookup: impl FnMut(&str) -> Option<String>,
@@ -48,7 +48,7 @@ pub(super) fn expand(
 }
 
 /// A variable of the environment; one that is not text counts as not set.
-pub(super) fn environment(name: &str) -> Option<String> {
+pub(crate) fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
