@@ -163,7 +163,6 @@ impl Reader<'_> {
             }
         }
     }
-
 }
 
 /// `mqtt "plant"`, or `mqtt 2` for one without a name.

@@ -16,11 +16,11 @@ mod validate;
 
 use crate::reading::{expand, fields, finding, places, source, suggest};
 
+pub use crate::reading::{Finding, MAX_BYTES, Report, Severity, Source};
 pub use configuration::{
     Adapter, AdapterOptions, Adapters, Configuration, DeviceDetails, Gateway, Log, LogFormat, LogLevel,
     Telemetry, UnknownDevice,
 };
-pub use crate::reading::{Finding, MAX_BYTES, Report, Severity, Source};
 pub use load::{check, load, load_text};
 pub use machines::errors_of;
 

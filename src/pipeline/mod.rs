@@ -25,7 +25,8 @@ mod tests;
 use std::sync::Arc;
 
 use guideway_contract::{
-    AdapterId, Batch, ItemIndex, Observation, PointTable, Quality, RawBatch, Reading, Timestamp, Validity, Value,
+    AdapterId, Batch, ItemIndex, Observation, PointTable, Quality, RawBatch, Reading, Timestamp, Validity,
+    Value,
 };
 use rustc_hash::FxHashMap;
 

@@ -53,7 +53,12 @@ impl<'a> Document<'a> {
 
     /// Reads one table as a `T`, reporting and leaving out what is refused. `None` when what is left
     /// is not enough. `more` names keys that are allowed beside those of `T`, for suggestions.
-    pub(crate) fn section<T: DeserializeOwned>(&mut self, label: &str, value: &Value<'_>, more: &[&str]) -> Option<T> {
+    pub(crate) fn section<T: DeserializeOwned>(
+        &mut self,
+        label: &str,
+        value: &Value<'_>,
+        more: &[&str],
+    ) -> Option<T> {
         let mut value = value.clone();
         let mut refused = Vec::new();
         for _ in 0..MOST_FINDINGS {
