@@ -15,6 +15,10 @@ pub mod northbound;
 
 pub mod reading;
 
+pub mod protocols;
+
+pub mod profile;
+
 pub mod config;
 pub mod telemetry;
 
