@@ -10,10 +10,12 @@ use guideway_contract::{Access, Adapter, Issue, PointSpec, Protocol};
 use schemars::{Schema, SchemaGenerator};
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
+pub(crate) use guideway_modbus::{Bus, BusConfig};
+
 use crate::reading::{Document, Value, explain, fields};
 
 /// A protocol whose types are not known to whom asks it.
-pub trait Driver: Sync {
+pub(crate) trait Driver: Sync {
     /// The word in `[adapter] kind = "…"`.
     fn kind(&self) -> &'static str;
 
@@ -34,7 +36,7 @@ pub trait Driver: Sync {
 }
 
 /// What is configured for one machine of a protocol, with its points.
-pub trait Settings: fmt::Debug + Send + Sync {
+pub(crate) trait Settings: fmt::Debug + Send + Sync {
     /// Puts the instance's own key over what the profile says.
     ///
     /// # Errors
@@ -70,15 +72,13 @@ pub trait Settings: fmt::Debug + Send + Sync {
     /// The adapter. Does no I/O.
     fn adapter(&self) -> Box<dyn Adapter>;
 
-    /// As what it is.
-    fn as_any(&self) -> &dyn Any;
+    /// The adapter on a bus that it shares with others. `None` where the protocol has no buses.
+    fn adapter_on(&self, bus: &Bus) -> Option<Box<dyn Adapter>>;
 
-    /// Another one like it.
-    fn boxed(&self) -> Box<dyn Settings>;
 }
 
 /// Every protocol, in the order of its name.
-pub static DRIVERS: &[&dyn Driver] = &[
+pub(crate) static DRIVERS: &[&dyn Driver] = &[
     &Of::<guideway_ads::Ads>(PhantomData),
     &Of::<guideway_ethernet_ip::EthernetIp>(PhantomData),
     &Of::<guideway_haas::Haas>(PhantomData),
@@ -86,7 +86,7 @@ pub static DRIVERS: &[&dyn Driver] = &[
 ];
 
 /// The protocol of that name.
-pub fn driver(kind: &str) -> Option<&'static dyn Driver> {
+pub(crate) fn driver(kind: &str) -> Option<&'static dyn Driver> {
     DRIVERS.iter().copied().find(|driver| driver.kind() == kind)
 }
 
@@ -94,11 +94,11 @@ pub fn driver(kind: &str) -> Option<&'static dyn Driver> {
 struct Of<P>(PhantomData<fn() -> P>);
 
 /// What is configured for one machine that speaks `P`.
-pub struct Configured<P: Protocol> {
+pub(crate) struct Configured<P: Protocol> {
     /// `[adapter]`, with what the instance says put over it.
-    pub config: P::Config,
+    pub(crate) config: P::Config,
     /// Its points, in order of their ids.
-    pub points: Vec<PointSpec<P::Point>>,
+    pub(crate) points: Vec<PointSpec<P::Point>>,
 }
 
 impl<P: Protocol> fmt::Debug for Configured<P> {
@@ -141,9 +141,10 @@ where
 
 /// What an empty table is read as.
 fn plain<T: serde::de::DeserializeOwned>() -> Option<T> {
-    T::deserialize(serde::de::value::MapDeserializer::<_, serde::de::value::Error>::new(
-        std::iter::empty::<(&str, &str)>(),
-    ))
+    T::deserialize(serde::de::value::MapDeserializer::<_, serde::de::value::Error>::new(std::iter::empty::<(
+        &str,
+        &str,
+    )>()))
     .ok()
 }
 
@@ -220,12 +221,10 @@ where
         P::adapter(self.config.clone(), self.points.clone())
     }
 
-    fn as_any(&self) -> &dyn Any {
-        self
-    }
-
-    fn boxed(&self) -> Box<dyn Settings> {
-        Box::new(Self { config: self.config.clone(), points: self.points.clone() })
+    fn adapter_on(&self, bus: &Bus) -> Option<Box<dyn Adapter>> {
+        let own: &dyn Any = self;
+        let modbus = own.downcast_ref::<Configured<guideway_modbus::Modbus>>()?;
+        Some(guideway_modbus::adapter_on(bus.clone(), modbus.config.clone(), modbus.points.clone()))
     }
 }
 

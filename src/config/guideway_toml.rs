@@ -18,8 +18,19 @@ use super::{MOST_TABLES, fields};
 use crate::northbound::opcua;
 use crate::reading::{Document, Value};
 
-const SECTIONS: [&str; 10] =
-    ["gateway", "model", "device", "adapter", "journal", "mtconnect", "opcua", "mqtt", "log", "telemetry"];
+const SECTIONS: [&str; 11] = [
+    "gateway",
+    "model",
+    "device",
+    "bus",
+    "adapter",
+    "journal",
+    "mtconnect",
+    "opcua",
+    "mqtt",
+    "log",
+    "telemetry",
+];
 const PROTOCOLS: [&str; 1] = ["shdr"];
 
 /// What the file says, with all that is wrong in it put into `findings`; what is wrong is left out.
@@ -31,8 +42,8 @@ pub(super) fn read(source: &Arc<Source>, findings: &mut Findings) -> (Configurat
     (configuration, reader.document.places)
 }
 
-struct Reader<'a> {
-    document: Document<'a>,
+pub(super) struct Reader<'a> {
+    pub(super) document: Document<'a>,
 }
 
 impl Reader<'_> {
@@ -47,7 +58,9 @@ impl Reader<'_> {
                 "mtconnect" => self.table(name, value, &mut configuration.mtconnect),
                 "log" => self.table(name, value, &mut configuration.log),
                 "telemetry" => self.table(name, value, &mut configuration.telemetry),
-                "device" => self.tables("device", value, &mut configuration.devices, Self::plain),
+                // Machines need to know the gateway's name, the folders of profiles and the buses.
+                "device" => {}
+                "bus" => self.buses(value, &mut configuration),
                 "opcua" => {
                     let mut options = opcua::Options::default();
                     self.table(name, value, &mut options);
@@ -57,6 +70,9 @@ impl Reader<'_> {
                 "adapter" => self.adapters(value, &mut configuration),
                 _ => self.document.unknown("section", name, key.span(), &SECTIONS),
             }
+        }
+        if let Some(value) = root.get("device") {
+            self.devices(value, &mut configuration);
         }
         configuration
     }
@@ -88,7 +104,7 @@ impl Reader<'_> {
     }
 
     /// A table with one owner.
-    fn plain<T: DeserializeOwned>(&mut self, label: &str, value: &Value<'_>) -> Option<T> {
+    pub(super) fn plain<T: DeserializeOwned>(&mut self, label: &str, value: &Value<'_>) -> Option<T> {
         self.document.section(label, value, &[])
     }
 
@@ -127,12 +143,12 @@ impl Reader<'_> {
     }
 
     /// `[[name]]`; each table is read by `read`, which is given its label.
-    fn tables<T>(
+    pub(super) fn tables<T>(
         &mut self,
         name: &'static str,
         value: &Value<'_>,
         into: &mut Vec<T>,
-        read: impl Fn(&mut Self, &str, &Value<'_>) -> Option<T>,
+        mut read: impl FnMut(&mut Self, &str, &Value<'_>) -> Option<T>,
     ) {
         let elements: &[Value<'_>] = match value.get_ref() {
             DeValue::Array(elements) => elements,

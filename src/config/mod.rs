@@ -8,6 +8,7 @@ mod configuration;
 pub mod duration;
 mod format;
 mod guideway_toml;
+mod instances;
 mod load;
 mod machines;
 mod paths;
@@ -18,7 +19,7 @@ use crate::reading::{expand, fields, finding, places, source, suggest};
 
 pub use crate::reading::{Finding, MAX_BYTES, Report, Severity, Source};
 pub use configuration::{
-    Adapter, AdapterOptions, Adapters, Configuration, DeviceDetails, Gateway, Log, LogFormat, LogLevel,
+    Adapter, AdapterOptions, Adapters, Configuration, DeviceDetails, Gateway, Instance, Log, LogFormat, LogLevel,
     Telemetry, UnknownDevice,
 };
 pub use load::{check, load, load_text};

@@ -26,7 +26,8 @@ pub(super) fn check(
         check.expression("require", require, command);
         for name in mentioned(require, "item.") {
             if !items.iter().any(|(known, _)| *known == name) {
-                let cure = suggest::cure(&name, items.iter().map(|(known, _)| known.as_str()).collect::<Vec<_>>());
+                let cure =
+                    suggest::cure(&name, items.iter().map(|(known, _)| known.as_str()).collect::<Vec<_>>());
                 check.error("require", format!("there is no item `{name}`"), cure);
             }
         }
@@ -66,7 +67,11 @@ impl Check<'_, '_> {
             && let Err(error) = regex::Regex::new(pattern)
         {
             let first = error.to_string();
-            self.error(&field, format!("the pattern of `{name}` is none: {}", first.lines().last().unwrap_or("")), "");
+            self.error(
+                &field,
+                format!("the pattern of `{name}` is none: {}", first.lines().last().unwrap_or("")),
+                "",
+            );
         }
         if let (Some(min), Some(max)) = (argument.min, argument.max)
             && min > max
@@ -85,7 +90,9 @@ impl Check<'_, '_> {
     ) {
         match self.points.iter().position(|known| known == name) {
             Some(at) if access.get(at).is_some_and(|access| suits(*access)) => {}
-            Some(_) => self.error(field, format!("the point `{name}` does not allow it"), format!("give it {cure}")),
+            Some(_) => {
+                self.error(field, format!("the point `{name}` does not allow it"), format!("give it {cure}"))
+            }
             None => {
                 let cure = suggest::cure(name, self.points.iter().map(SmolStr::as_str).collect::<Vec<_>>());
                 self.error(field, format!("there is no point `{name}`"), cure);

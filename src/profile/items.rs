@@ -67,7 +67,12 @@ impl Compiler<'_, '_> {
             self.error(key, "type", format!("nobody knows the category of `{item_type}`"), cure);
         }
         if !sub_type.is_empty() && vocabulary::sub_type(sub_type).is_none() && !sub_type.contains(':') {
-            self.error(key, "type", format!("`{sub_type}` is no sub-type of MTConnect"), "leave it out, or mend it");
+            self.error(
+                key,
+                "type",
+                format!("`{sub_type}` is no sub-type of MTConnect"),
+                "leave it out, or mend it",
+            );
         }
         if let Some(period) = &item.period
             && duration::parse(period).is_none()
@@ -88,7 +93,8 @@ impl Compiler<'_, '_> {
             item.entries.is_some(),
             item.shdr.is_some(),
         ];
-        let ways: Vec<&str> = WAYS.iter().zip(there).filter(|(_, there)| *there).map(|(way, _)| *way).collect();
+        let ways: Vec<&str> =
+            WAYS.iter().zip(there).filter(|(_, there)| *there).map(|(way, _)| *way).collect();
         match ways.as_slice() {
             [_] => {}
             [] => {
@@ -104,7 +110,12 @@ impl Compiler<'_, '_> {
         }
         if item.shdr.is_some() {
             if self.kind != "shdr" {
-                self.error(key, "shdr", format!("{} has no SHDR keys", self.kind), "write `from = \"POINT\"`");
+                self.error(
+                    key,
+                    "shdr",
+                    format!("{} has no SHDR keys", self.kind),
+                    "write `from = \"POINT\"`",
+                );
             }
             return None;
         }
@@ -155,7 +166,12 @@ impl Compiler<'_, '_> {
                 }
             },
             None => {
-                self.error(key, "bits", "`table` is missing", "add `table = [{ bit = 0, level = \"FAULT\", … }]`");
+                self.error(
+                    key,
+                    "bits",
+                    "`table` is missing",
+                    "add `table = [{ bit = 0, level = \"FAULT\", … }]`",
+                );
                 return None;
             }
         };
@@ -197,14 +213,20 @@ impl Compiler<'_, '_> {
             return None;
         };
         let otherwise = words.get("_").cloned();
-        let words = words.iter().filter(|(raw, _)| *raw != "_").map(|(raw, word)| (raw.clone(), word.clone()));
+        let words =
+            words.iter().filter(|(raw, _)| *raw != "_").map(|(raw, word)| (raw.clone(), word.clone()));
         Some(Arc::new(Enumeration { name: name.clone(), words: words.collect(), otherwise }))
     }
 
     fn point(&mut self, key: &str, field: &str, name: &SmolStr) -> Option<u32> {
         match (0_u32..).zip(self.points).find(|(_, known)| *known == name) {
             Some((index, _)) if !self.readable[index as usize] => {
-                self.error(key, field, format!("the point `{name}` is only written"), "give it access = \"rw\"");
+                self.error(
+                    key,
+                    field,
+                    format!("the point `{name}` is only written"),
+                    "give it access = \"rw\"",
+                );
                 None
             }
             Some((index, _)) => Some(index),

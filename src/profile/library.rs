@@ -94,8 +94,10 @@ impl Library {
 
 fn file(path: &Path) -> Result<Arc<Source>, NotFound> {
     let shown = path.display();
-    let cannot = |what: String| NotFound { what, cure: "`guideway profiles` lists those that ship".to_owned() };
-    let length = std::fs::metadata(path).map_err(|error| cannot(format!("cannot read `{shown}`: {error}")))?.len();
+    let cannot =
+        |what: String| NotFound { what, cure: "`guideway profiles` lists those that ship".to_owned() };
+    let length =
+        std::fs::metadata(path).map_err(|error| cannot(format!("cannot read `{shown}`: {error}")))?.len();
     if length > MAX_BYTES {
         return Err(cannot(format!("`{shown}` has {length} bytes, more than any profile")));
     }
@@ -107,8 +109,13 @@ fn file(path: &Path) -> Result<Arc<Source>, NotFound> {
 
 /// The version that a text says; `?` when it says none. What else is wrong with it is told when it is read.
 fn version_of(text: &str) -> String {
-    let line = text.lines().find_map(|line| line.trim().strip_prefix("version")?.trim_start().strip_prefix('='));
-    line.map_or("?", |value| value.trim().trim_matches(['"', '\''])).split(['"', '\'']).next().unwrap_or("?").to_owned()
+    let line =
+        text.lines().find_map(|line| line.trim().strip_prefix("version")?.trim_start().strip_prefix('='));
+    line.map_or("?", |value| value.trim().trim_matches(['"', '\'']))
+        .split(['"', '\''])
+        .next()
+        .unwrap_or("?")
+        .to_owned()
 }
 
 #[cfg(test)]

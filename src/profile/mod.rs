@@ -21,6 +21,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
+use guideway_contract::Adapter;
 use smol_str::SmolStr;
 use toml::de::DeTable;
 
@@ -31,6 +32,7 @@ use crate::reading::{Report, Source};
 use commands::sample;
 use file::{Command, Scalar};
 pub use library::{Library, NotFound, Shipped, shipped};
+pub(crate) use model::is_token;
 pub use schema::schema;
 
 /// Who a machine is.
@@ -63,7 +65,7 @@ pub struct Machine {
     /// Who it is.
     pub identity: Identity,
     /// The adapter's settings and points.
-    pub settings: Arc<dyn Settings>,
+    pub(crate) settings: Arc<dyn Settings>,
     /// Its device, as an MTConnectDevices document; `None` where the source describes itself.
     pub device: Option<String>,
     /// Whether its AVAILABILITY follows the connection.
@@ -74,6 +76,13 @@ pub struct Machine {
     pub parameters: Arc<Parameters>,
     /// Its commands, permitted or not.
     pub commands: BTreeMap<SmolStr, Command>,
+}
+
+impl Machine {
+    /// The adapter that reads it. Does no I/O.
+    pub fn adapter(&self) -> Box<dyn Adapter> {
+        self.settings.adapter()
+    }
 }
 
 impl fmt::Debug for Machine {

@@ -27,7 +27,9 @@ pub(super) fn path(at: &str) -> Result<Vec<Step>, String> {
             Some((component, rest)) => {
                 let name = rest.strip_suffix(']').ok_or_else(|| format!("`{step}`: `[` is not closed"))?;
                 if name.is_empty() || !is_token(name) {
-                    return Err(format!("`{step}`: a component's name has letters, digits, `_`, `-` and `.`"));
+                    return Err(format!(
+                        "`{step}`: a component's name has letters, digits, `_`, `-` and `.`"
+                    ));
                 }
                 (component, name)
             }
@@ -46,7 +48,7 @@ pub(super) fn path(at: &str) -> Result<Vec<Step>, String> {
 }
 
 /// Whether XML takes it as a name token (letters, digits, `_`, `-`, `.`).
-pub(super) fn is_token(text: &str) -> bool {
+pub(crate) fn is_token(text: &str) -> bool {
     !text.is_empty() && text.chars().all(|c| c.is_alphanumeric() || "_-.".contains(c))
 }
 
@@ -79,7 +81,11 @@ pub(super) fn item_id(identity: &Identity, key: &str) -> SmolStr {
 }
 
 /// A document with this one device, and by its lines (from 1) the items that stand there.
-pub(super) fn document(head: &Head, identity: &Identity, items: &[(SmolStr, Item)]) -> (String, BTreeMap<u32, usize>) {
+pub(super) fn document(
+    head: &Head,
+    identity: &Identity,
+    items: &[(SmolStr, Item)],
+) -> (String, BTreeMap<u32, usize>) {
     let mut root = Node::default();
     for (index, (_, item)) in items.iter().enumerate() {
         let mut node = &mut root;

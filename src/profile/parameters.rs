@@ -24,7 +24,8 @@ pub(super) fn value_of(parameter: &Parameter, given: &Scalar) -> Result<Native, 
         (kind, given) => return Err(format!("{given} is no {}", name(kind))),
     };
     if let Some(number) = native.number().filter(|_| !matches!(native, Native::Bool(_))) {
-        let (least, most) = (parameter.min.unwrap_or(f64::NEG_INFINITY), parameter.max.unwrap_or(f64::INFINITY));
+        let (least, most) =
+            (parameter.min.unwrap_or(f64::NEG_INFINITY), parameter.max.unwrap_or(f64::INFINITY));
         // NaN is outside of every range.
         if !(least..=most).contains(&number) {
             return Err(format!("{given} is out of range ({least} to {most})"));
@@ -62,7 +63,9 @@ fn fill_value(
     let span = value.span();
     match value.get_mut() {
         DeValue::Table(table) => fill(table, values, unknown),
-        DeValue::Array(elements) => elements.iter_mut().for_each(|element| fill_value(element, values, unknown)),
+        DeValue::Array(elements) => {
+            elements.iter_mut().for_each(|element| fill_value(element, values, unknown))
+        }
         // A `$` without a brace is an ordinary sign here: regular expressions end with one.
         DeValue::String(text) if text.contains("${") => {
             let (filled, missing) = expand::braced(text, |name| values.get(name).map(ToString::to_string));

@@ -75,9 +75,15 @@ impl Reader<'_> {
             let what = format!("schema {} is not known to this gateway", head.schema);
             self.document.error(span, what, "write `schema = 1`");
         }
-        if head.version.split('.').count() != 3 || head.version.split('.').any(|part| part.parse::<u32>().is_err()) {
+        if head.version.split('.').count() != 3
+            || head.version.split('.').any(|part| part.parse::<u32>().is_err())
+        {
             let span = self.document.places.of("version");
-            self.document.error(span, format!("version {:?} is no version", head.version), "write it as \"1.0.0\"");
+            self.document.error(
+                span,
+                format!("version {:?} is no version", head.version),
+                "write it as \"1.0.0\"",
+            );
         }
         Some(head)
     }
@@ -87,7 +93,8 @@ impl Reader<'_> {
         for (name, parameter) in &head.params {
             let given = instance.params.get(name);
             let Some(scalar) = given.or(parameter.default.as_ref()) else {
-                let about = if parameter.about.is_empty() { String::new() } else { format!(": {}", parameter.about) };
+                let about =
+                    if parameter.about.is_empty() { String::new() } else { format!(": {}", parameter.about) };
                 let what = format!("the profile's parameter `{name}` has no default{about}");
                 match &instance.told {
                     Some(place) => {
@@ -176,7 +183,15 @@ impl Reader<'_> {
         for (key, value) in in_order(table(root, "commands")) {
             let label = format!("command {key:?}");
             if let Some(command) = self.document.section::<Command>(&label, value, &[]) {
-                commands::check(&mut self.document, key, &command, &parameters, &self.points, &*settings, &written);
+                commands::check(
+                    &mut self.document,
+                    key,
+                    &command,
+                    &parameters,
+                    &self.points,
+                    &*settings,
+                    &written,
+                );
                 commands.insert(SmolStr::new(key), command);
             }
         }
@@ -210,10 +225,15 @@ impl Reader<'_> {
             return None;
         };
         let kinds = || protocols::DRIVERS.iter().map(|driver| driver.kind());
-        let kind = adapter.get("kind").and_then(|kind| Some((kind.get_ref().as_str()?.to_owned(), kind.span())));
+        let kind =
+            adapter.get("kind").and_then(|kind| Some((kind.get_ref().as_str()?.to_owned(), kind.span())));
         let Some((kind, span)) = kind else {
             let all: Vec<_> = kinds().collect();
-            self.document.error(value.span(), "[adapter] has no `kind`", format!("one of {}", all.join(", ")));
+            self.document.error(
+                value.span(),
+                "[adapter] has no `kind`",
+                format!("one of {}", all.join(", ")),
+            );
             return None;
         };
         let Some(driver) = protocols::driver(&kind) else {
@@ -337,7 +357,11 @@ impl Reader<'_> {
         for (name, number) in [("scale", common.scale), ("offset", common.offset)] {
             if number.is_some_and(|number| !number.is_finite() || (name == "scale" && number == 0.0)) {
                 let span = self.document.places.of(&format!("{path}.{name}"));
-                self.document.error(span, format!("{label}: {name} cannot be used"), "write a number that is not 0");
+                self.document.error(
+                    span,
+                    format!("{label}: {name} cannot be used"),
+                    "write a number that is not 0",
+                );
             }
         }
         let spec = PointSpec {
@@ -404,11 +428,8 @@ fn table<'t, 'i>(root: &'t DeTable<'i>, name: &str) -> Option<&'t DeTable<'i>> {
 
 /// The entries of a table in the order in which they are written.
 fn in_order<'t, 'i>(table: Option<&'t DeTable<'i>>) -> Vec<(&'t str, &'t Value<'i>)> {
-    let mut entries: Vec<(Range<usize>, &str, &Value<'i>)> = table
-        .into_iter()
-        .flatten()
-        .map(|(key, value)| (key.span(), &**key.get_ref(), value))
-        .collect();
+    let mut entries: Vec<(Range<usize>, &str, &Value<'i>)> =
+        table.into_iter().flatten().map(|(key, value)| (key.span(), &**key.get_ref(), value)).collect();
     entries.sort_by_key(|(span, ..)| span.start);
     entries.into_iter().map(|(_, key, value)| (key, value)).collect()
 }

@@ -57,7 +57,8 @@ pub fn schema() -> Value {
             let points = "What is read off the wire; each protocol adds its own keys.";
             properties.insert("points".into(), json!({ "type": "object", "description": points }));
             properties.insert("items".into(), json!({ "type": "object", "additionalProperties": item }));
-            properties.insert("commands".into(), json!({ "type": "object", "additionalProperties": command }));
+            properties
+                .insert("commands".into(), json!({ "type": "object", "additionalProperties": command }));
         }
         if let Some(required) = object.get_mut("required").and_then(Value::as_array_mut) {
             required.push(json!("adapter"));

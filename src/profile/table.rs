@@ -12,7 +12,8 @@ const MOST_ROWS: usize = 65_536;
 /// # Errors
 /// What is wrong, with the file and the line.
 pub(super) fn read(path: &Path) -> Result<Vec<Row>, String> {
-    let text = std::fs::read_to_string(path).map_err(|error| format!("cannot read `{}`: {error}", path.display()))?;
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| format!("cannot read `{}`: {error}", path.display()))?;
     rows(&text).map_err(|what| format!("{}:{what}", path.display()))
 }
 

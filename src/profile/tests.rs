@@ -66,7 +66,12 @@ fn each_mistake_is_told_at_its_place_with_its_cure() {
         ("schema = 1", "schema = 9", "p.toml:2:", "schema 9"),
         ("kind = \"haas\"", "kind = \"hass\"", "p.toml:10:", "did you mean `haas`"),
         ("kind = \"haas\"", "kind = \"haas\"\ntimeot = \"1s\"", "p.toml:11:", "unknown key `timeot`"),
-        ("type = \"fields\", group = \"fast\"", "type = \"fields\", group = \"fats\"", "p.toml:14:", "no group `fats`"),
+        (
+            "type = \"fields\", group = \"fast\"",
+            "type = \"fields\", group = \"fats\"",
+            "p.toml:14:",
+            "no group `fats`",
+        ),
         ("type = \"fields\"", "type = \"feilds\"", "p.toml:14:", "is no type"),
         ("from = \"q500\"", "from = \"q50\"", "p.toml:19:", "did you mean `q500`"),
         ("enum = \"exec\"", "enum = \"exce\"", "p.toml:19:", "there is no enum `exce`"),

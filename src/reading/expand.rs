@@ -53,10 +53,7 @@ pub(crate) fn environment(name: &str) -> Option<String> {
 }
 
 /// As [`expand`], for names in braces alone: any other `$` is an ordinary sign.
-pub(crate) fn braced(
-    text: &str,
-    mut lookup: impl FnMut(&str) -> Option<String>,
-) -> (String, Vec<String>) {
+pub(crate) fn braced(text: &str, mut lookup: impl FnMut(&str) -> Option<String>) -> (String, Vec<String>) {
     let mut out = String::with_capacity(text.len());
     let mut unknown = Vec::new();
     let mut rest = text;
