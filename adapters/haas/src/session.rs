@@ -5,8 +5,8 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use guideway_contract::{
-    Adapter, Capabilities, Fault, Found, Outlet, RawBatch, RawReading, Schedule, SessionEnd, SessionFuture,
-    Timestamp,
+    Adapter, Capabilities, Fault, Found, Outcome, Outlet, RawBatch, RawReading, Schedule, SessionEnd,
+    SessionFuture, Timestamp,
 };
 use tokio::time::{Instant, sleep_until, timeout};
 
@@ -47,6 +47,10 @@ impl Mdc {
             Ok(line) => line,
             Err(end) => return end,
         };
+        // What was asked for while there was no session is not done later, when nobody expects it any more.
+        while let Ok(request) = outlet.commands().try_recv() {
+            let _ = request.reply.send(Outcome::NotSent("no session".into()));
+        }
         outlet.connected().await;
         let mut session =
             Session { line, plan: &self.plan, config: &self.config, unanswered: &mut self.unanswered };
