@@ -37,7 +37,7 @@ pub fn sources(configuration: &Configuration) -> Vec<Source> {
         takes_over: false,
     });
     let buses: BTreeMap<&str, Bus> =
-        configuration.buses.iter().map(|(name, bus)| (name.as_str(), Bus::new(name, bus.clone()))).collect();
+        configuration.buses.iter().map(|(name, bus)| (name.as_str(), Bus::new(bus))).collect();
     let machines = configuration.machines.iter().map(|instance| {
         let machine = &instance.machine;
         let bus = instance.bus.as_ref().and_then(|bus| buses.get(bus.as_str()));

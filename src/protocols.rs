@@ -74,7 +74,6 @@ pub(crate) trait Settings: fmt::Debug + Send + Sync {
 
     /// The adapter on a bus that it shares with others. `None` where the protocol has no buses.
     fn adapter_on(&self, bus: &Bus) -> Option<Box<dyn Adapter>>;
-
 }
 
 /// Every protocol, in the order of its name.
@@ -82,7 +81,13 @@ pub(crate) static DRIVERS: &[&dyn Driver] = &[
     &Of::<guideway_ads::Ads>(PhantomData),
     &Of::<guideway_ethernet_ip::EthernetIp>(PhantomData),
     &Of::<guideway_haas::Haas>(PhantomData),
+    &Of::<guideway_modbus::Modbus>(PhantomData),
+    &Of::<guideway_mqtt::Mqtt>(PhantomData),
+    &Of::<guideway_mtconnect::MtConnect>(PhantomData),
+    &Of::<guideway_opcua::OpcUa>(PhantomData),
+    &Of::<guideway_serial::Serial>(PhantomData),
     &Of::<guideway_shdr::Shdr>(PhantomData),
+    &Of::<guideway_slmp::Slmp>(PhantomData),
 ];
 
 /// The protocol of that name.
@@ -224,7 +229,7 @@ where
     fn adapter_on(&self, bus: &Bus) -> Option<Box<dyn Adapter>> {
         let own: &dyn Any = self;
         let modbus = own.downcast_ref::<Configured<guideway_modbus::Modbus>>()?;
-        Some(guideway_modbus::adapter_on(bus.clone(), modbus.config.clone(), modbus.points.clone()))
+        Some(guideway_modbus::adapter_on(bus.clone(), modbus.config.clone(), &modbus.points))
     }
 }
 

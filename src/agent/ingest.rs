@@ -313,7 +313,8 @@ impl Ingest {
             }
         };
         let uuid = new.device(device).uuid.clone();
-        let is_same = old.find_device(&uuid).is_some_and(|known| *known.element == *new.device(device).element);
+        let is_same =
+            old.find_device(&uuid).is_some_and(|known| *known.element == *new.device(device).element);
         let is_fed = self.feeds[feed].rules.devices.contains(&device);
         if is_same && is_fed {
             return;
@@ -345,7 +346,13 @@ impl Ingest {
     }
 
     /// From now on `new` is the model; `device` is what changed, fed by `feeder` from now on.
-    fn adopt(&mut self, old: &DeviceModel, new: Arc<DeviceModel>, device: DeviceIndex, feeder: Option<usize>) {
+    fn adopt(
+        &mut self,
+        old: &DeviceModel,
+        new: Arc<DeviceModel>,
+        device: DeviceIndex,
+        feeder: Option<usize>,
+    ) {
         let now = Timestamp::now();
         self.append();
         self.model.store(new.clone());

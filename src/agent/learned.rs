@@ -22,7 +22,9 @@ impl Learned {
         for path in self.files(adapter) {
             match std::fs::read_to_string(&path) {
                 Ok(text) => documents.push((path, text)),
-                Err(error) => tracing::warn!(path = %path.display(), %error, "cannot read a device that was learned"),
+                Err(error) => {
+                    tracing::warn!(path = %path.display(), %error, "cannot read a device that was learned")
+                }
             }
         }
         documents

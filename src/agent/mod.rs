@@ -371,9 +371,8 @@ fn load_model(
     let itself = sources.iter().filter(|source| source.takes_over);
     described.extend(itself.flat_map(|source| learned.documents(&source.options.name)));
     // The configuration's paths have been made relative to the working directory when it was read.
-    let mut model =
-        DeviceModel::load_with(&configuration.model_options(), Path::new(""), &described, agent)
-            .map_err(StartError::Model)?;
+    let mut model = DeviceModel::load_with(&configuration.model_options(), Path::new(""), &described, agent)
+        .map_err(StartError::Model)?;
     for details in &configuration.devices {
         // A source that describes itself has perhaps not done so yet.
         if details.profile.is_some() && model.find_device(&details.name).is_none() {

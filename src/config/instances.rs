@@ -21,7 +21,9 @@ impl Reader<'_> {
             return self.document.error(value.span(), "`bus` is a table of lines", cure);
         };
         for (name, value) in buses {
-            if let Some(bus) = self.document.section::<BusConfig>(&format!("bus {:?}", name.get_ref()), value, &[]) {
+            if let Some(bus) =
+                self.document.section::<BusConfig>(&format!("bus {:?}", name.get_ref()), value, &[])
+            {
                 for issue in bus.check() {
                     let span = self.document.places.of(&format!("bus.{}.{}", name.get_ref(), issue.key));
                     let what = format!("bus {:?}: {}: {}", name.get_ref(), issue.key, issue.what);
@@ -103,7 +105,11 @@ impl Reader<'_> {
             address_span: span_of("address"),
             params: details.params.clone(),
             settings: own,
-            told: Some(Told { source: self.document.source, span: span_of("params"), label: label.to_owned() }),
+            told: Some(Told {
+                source: self.document.source,
+                span: span_of("params"),
+                label: label.to_owned(),
+            }),
         };
         let machine = profile::machine(&source, &written, self.document.findings);
         let Some(machine) = machine else { return Some((details, None)) };

@@ -19,8 +19,8 @@ use crate::reading::{expand, fields, finding, places, source, suggest};
 
 pub use crate::reading::{Finding, MAX_BYTES, Report, Severity, Source};
 pub use configuration::{
-    Adapter, AdapterOptions, Adapters, Configuration, DeviceDetails, Gateway, Instance, Log, LogFormat, LogLevel,
-    Telemetry, UnknownDevice,
+    Adapter, AdapterOptions, Adapters, Configuration, DeviceDetails, Gateway, Instance, Log, LogFormat,
+    LogLevel, Telemetry, UnknownDevice,
 };
 pub use load::{check, load, load_text};
 pub use machines::errors_of;

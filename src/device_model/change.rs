@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use smol_str::SmolStr;
 use guideway_contract::Timestamp;
+use smol_str::SmolStr;
 
 use super::assemble::{Parts, Sourced, assemble};
 use super::corrections::as_token;
@@ -27,11 +27,7 @@ impl DeviceModel {
     ///
     /// # Errors
     /// All findings, when one of them is an error; `name` is what they call the text.
-    pub fn with_device_xml(
-        &self,
-        name: &Path,
-        xml: &str,
-    ) -> Result<(Self, DeviceIndex), Vec<ModelError>> {
+    pub fn with_device_xml(&self, name: &Path, xml: &str) -> Result<(Self, DeviceIndex), Vec<ModelError>> {
         let file: Arc<Path> = name.into();
         let mut findings = Findings::default();
         findings.add_text(&file, xml.into());
@@ -65,7 +61,8 @@ impl DeviceModel {
         }
         let model = self.changed(parts, namespaces, findings)?;
         let found = model.find_device(&uuid).map(|device| device.index).or(known);
-        let index = found.or_else(|| model.devices.last().map(|device| device.index)).unwrap_or(DeviceIndex(0));
+        let index =
+            found.or_else(|| model.devices.last().map(|device| device.index)).unwrap_or(DeviceIndex(0));
         Ok((model, index))
     }
 

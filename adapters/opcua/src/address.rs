@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::str::FromStr as _;
 
 use opcua_types::{
-    BrowsePath, Identifier, NodeId, ObjectId, QualifiedName, ReferenceTypeId, RelativePath, RelativePathElement,
-    UAString,
+    BrowsePath, Identifier, NodeId, ObjectId, QualifiedName, ReferenceTypeId, RelativePath,
+    RelativePathElement, UAString,
 };
 
 /// Most names in a path.
@@ -31,9 +31,10 @@ impl Namespace {
         match self {
             Self::Index(0) => Ok(0),
             Self::Index(index) if usize::from(*index) < of.len() => Ok(*index),
-            Self::Index(index) => {
-                Err(format!("the server has no namespace {index}: they go from 0 to {}", of.len().saturating_sub(1)))
-            }
+            Self::Index(index) => Err(format!(
+                "the server has no namespace {index}: they go from 0 to {}",
+                of.len().saturating_sub(1)
+            )),
             Self::Uri(uri) => {
                 let found = of.iter().position(|one| one == uri).and_then(|index| u16::try_from(index).ok());
                 found.ok_or_else(|| {
@@ -62,11 +63,14 @@ impl NodeRef {
     pub fn parse(text: &str, aliases: &BTreeMap<String, String>) -> Result<Self, String> {
         let text = text.trim();
         let (namespace, rest) = if let Some(rest) = text.strip_prefix("nsu=") {
-            let (uri, rest) = rest.split_once(';').ok_or_else(|| format!("`{text}`: after the URI comes `;`"))?;
+            let (uri, rest) =
+                rest.split_once(';').ok_or_else(|| format!("`{text}`: after the URI comes `;`"))?;
             (named(uri, aliases), rest)
         } else if let Some(rest) = text.strip_prefix("ns=") {
-            let (index, rest) = rest.split_once(';').ok_or_else(|| format!("`{text}`: after the index comes `;`"))?;
-            let index = index.parse().map_err(|_| format!("`{text}`: `{index}` is no index of a namespace"))?;
+            let (index, rest) =
+                rest.split_once(';').ok_or_else(|| format!("`{text}`: after the index comes `;`"))?;
+            let index =
+                index.parse().map_err(|_| format!("`{text}`: `{index}` is no index of a namespace"))?;
             (Namespace::Index(index), rest)
         } else {
             (Namespace::Index(0), text)
@@ -116,12 +120,18 @@ impl Address {
     ///
     /// # Errors
     /// What is wrong, and how it is written.
-    pub fn parse(text: &str, start: Option<&str>, aliases: &BTreeMap<String, String>) -> Result<Self, String> {
+    pub fn parse(
+        text: &str,
+        start: Option<&str>,
+        aliases: &BTreeMap<String, String>,
+    ) -> Result<Self, String> {
         let text = text.trim();
         let start = start.map(|start| NodeRef::parse(start, aliases)).transpose()?;
         match text.strip_prefix('/') {
             Some(path) => Ok(Self::Path { start, steps: steps(path, aliases)? }),
-            None if start.is_some() => Err(format!("`start` is for a path: `{text}` does not begin with `/`")),
+            None if start.is_some() => {
+                Err(format!("`start` is for a path: `{text}` does not begin with `/`"))
+            }
             None => Ok(Self::Node(NodeRef::parse(text, aliases)?)),
         }
     }
@@ -270,7 +280,9 @@ mod tests {
 
     #[test]
     fn a_path_is_browse_names_with_their_namespaces() {
-        let Ok(Address::Path { start: None, steps }) = read("/Objects/2:DeviceSet/nsu=http://x/y/;a&/b/di:c&:d") else {
+        let Ok(Address::Path { start: None, steps }) =
+            read("/Objects/2:DeviceSet/nsu=http://x/y/;a&/b/di:c&:d")
+        else {
             panic!()
         };
         let names: Vec<&str> = steps.iter().map(|step| step.name.as_str()).collect();
@@ -283,7 +295,20 @@ mod tests {
 
     #[test]
     fn what_is_no_address_is_refused_with_how_to_write_it() {
-        for text in ["", "x", "ns=2", "ns=x;i=1", "nsu=http://x", "i=x", "ns=70000;i=1", "/", "/a//b", "/x:y", "ä", "é="] {
+        for text in [
+            "",
+            "x",
+            "ns=2",
+            "ns=x;i=1",
+            "nsu=http://x",
+            "i=x",
+            "ns=70000;i=1",
+            "/",
+            "/a//b",
+            "/x:y",
+            "ä",
+            "é=",
+        ] {
             assert!(read(text).is_err(), "{text}");
         }
         assert!(read("temperature").unwrap_err().contains("nsu=URI;s=NAME"));

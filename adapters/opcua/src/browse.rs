@@ -2,8 +2,8 @@
 
 use guideway_contract::{DataType, Found, Kind, SessionEnd};
 use opcua_types::{
-    AttributeId, BrowseDirection, EUInformation, NodeClass, NodeId, ObjectId, ReferenceDescription, ReferenceTypeId,
-    Variant, VariantScalarTypeId,
+    AttributeId, BrowseDirection, EUInformation, NodeClass, NodeId, ObjectId, ReferenceDescription,
+    ReferenceTypeId, Variant, VariantScalarTypeId,
 };
 use smol_str::SmolStr;
 
@@ -22,7 +22,11 @@ const LONGEST: usize = 80;
 const MAY_WRITE: u8 = 2;
 
 /// What is below an address; below the Objects folder without one.
-pub(crate) async fn below(server: &mut Server, config: &Config, address: &str) -> Result<Vec<Found>, SessionEnd> {
+pub(crate) async fn below(
+    server: &mut Server,
+    config: &Config,
+    address: &str,
+) -> Result<Vec<Found>, SessionEnd> {
     let start = start(server, config, address).await?;
     let all = references(start, ReferenceTypeId::HierarchicalReferences, BrowseDirection::Forward);
     let children = match server.browse(&[all], 0).await?.into_iter().next() {
@@ -164,12 +168,15 @@ async fn units(server: &mut Server, variables: &[NodeId]) -> Result<Vec<SmolStr>
     let nodes: Vec<_> = found.iter().flatten().cloned().map(value).collect();
     let mut answers = server.read(&nodes, None).await?.into_iter();
     let mut word = || match answers.next()?.value? {
-        Variant::ExtensionObject(object) => {
-            object.inner_as::<EUInformation>().and_then(|unit| unit.display_name.text.value().as_deref().map(SmolStr::new))
-        }
+        Variant::ExtensionObject(object) => object
+            .inner_as::<EUInformation>()
+            .and_then(|unit| unit.display_name.text.value().as_deref().map(SmolStr::new)),
         _ => None,
     };
-    Ok(found.iter().map(|node| if node.is_ok() { word().unwrap_or_default() } else { SmolStr::default() }).collect())
+    Ok(found
+        .iter()
+        .map(|node| if node.is_ok() { word().unwrap_or_default() } else { SmolStr::default() })
+        .collect())
 }
 
 fn data_type(kind: Option<VariantScalarTypeId>, now: Option<&Variant>) -> DataType {
@@ -192,7 +199,9 @@ fn data_type(kind: Option<VariantScalarTypeId>, now: Option<&Variant>) -> DataTy
         _ => Kind::Auto,
     };
     let count = match now {
-        Some(Variant::Array(array)) if word != Kind::Auto && array.dimensions.as_ref().is_none_or(|all| all.len() < 2) => {
+        Some(Variant::Array(array))
+            if word != Kind::Auto && array.dimensions.as_ref().is_none_or(|all| all.len() < 2) =>
+        {
             match u32::try_from(array.values.len()) {
                 Ok(count @ 1..=4_096) => Some(count),
                 _ => return DataType::default(),

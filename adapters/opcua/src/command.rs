@@ -1,7 +1,10 @@
 //! Commands: writes and method calls, in order.
 
 use guideway_contract::{Access, Command, CommandRequest, Native, Outcome, SessionEnd};
-use opcua_types::{AttributeId, CallMethodRequest, DataValue, NumericRange, StatusCode, Variant, VariantScalarTypeId, WriteValue};
+use opcua_types::{
+    AttributeId, CallMethodRequest, DataValue, NumericRange, StatusCode, Variant, VariantScalarTypeId,
+    WriteValue,
+};
 use tokio::time::{Instant, timeout_at};
 
 use crate::codec::value::words;
@@ -44,7 +47,11 @@ impl Running<'_> {
                     Action::Call(call) => self.server.call(call).await.map(|result| {
                         let arguments = result.input_argument_results.unwrap_or_default();
                         let wrong = arguments.into_iter().find(StatusCode::is_bad);
-                        if result.status_code.is_bad() { wrong.unwrap_or(result.status_code) } else { result.status_code }
+                        if result.status_code.is_bad() {
+                            wrong.unwrap_or(result.status_code)
+                        } else {
+                            result.status_code
+                        }
                     }),
                 }
             };
@@ -126,7 +133,9 @@ fn call(value: &Native, arguments: Option<&[Target]>) -> Result<Option<Vec<Varia
     let one;
     let values: &[Native] = match (value, arguments) {
         // A method of one argument that is an array takes the list as that argument, unless it is in a list itself.
-        (Native::List(values), Some([target])) if target.array && !matches!(values.as_ref(), [Native::List(_)]) => {
+        (Native::List(values), Some([target]))
+            if target.array && !matches!(values.as_ref(), [Native::List(_)]) =>
+        {
             std::slice::from_ref(value)
         }
         (Native::List(values), _) => values,
@@ -142,7 +151,10 @@ fn call(value: &Native, arguments: Option<&[Target]>) -> Result<Option<Vec<Varia
     {
         return Err(format!("{} arguments for a method that takes {}", values.len(), arguments.len()));
     }
-    let targets = values.iter().enumerate().map(|(at, _)| arguments.and_then(|all| all.get(at)).copied().unwrap_or(any));
+    let targets = values
+        .iter()
+        .enumerate()
+        .map(|(at, _)| arguments.and_then(|all| all.get(at)).copied().unwrap_or(any));
     let sent = values.iter().zip(targets).enumerate().map(|(at, (value, target))| {
         variant(value, target).map_err(|why| format!("argument {}: {why}", at + 1))
     });
@@ -163,16 +175,24 @@ mod tests {
     #[test]
     fn a_value_is_the_one_argument_or_the_list_of_them() {
         assert_eq!(call(&Native::Int(1), Some(&[INT])), Ok(Some(vec![Variant::Int32(1)])));
-        assert_eq!(call(&list(&[1, 2]), Some(&[INT, INT])), Ok(Some(vec![Variant::Int32(1), Variant::Int32(2)])));
+        assert_eq!(
+            call(&list(&[1, 2]), Some(&[INT, INT])),
+            Ok(Some(vec![Variant::Int32(1), Variant::Int32(2)]))
+        );
         assert_eq!(call(&list(&[1, 2]), Some(&[INTS])), Ok(Some(vec![Variant::from(vec![1, 2])])));
-        assert_eq!(call(&Native::List([list(&[1])].into()), Some(&[INTS])), Ok(Some(vec![Variant::from(vec![1])])));
+        assert_eq!(
+            call(&Native::List([list(&[1])].into()), Some(&[INTS])),
+            Ok(Some(vec![Variant::from(vec![1])]))
+        );
         assert_eq!(call(&Native::Null, Some(&[])), Ok(Some(vec![])));
         assert_eq!(call(&Native::Int(1), None), Ok(Some(vec![Variant::Int64(1)])));
     }
 
     #[test]
     fn wrong_arguments_are_refused() {
-        assert!(call(&list(&[1, 2]), Some(&[INT])).unwrap_err().contains("2 arguments for a method that takes 1"));
+        assert!(
+            call(&list(&[1, 2]), Some(&[INT])).unwrap_err().contains("2 arguments for a method that takes 1")
+        );
         assert!(call(&Native::text("x"), Some(&[INT])).unwrap_err().starts_with("argument 1"));
         assert!(call(&Native::Int(1), Some(&[])).is_err());
     }

@@ -86,7 +86,10 @@ impl Protocol for OpcUa {
         }
         for alias in config.namespaces.keys() {
             if alias.is_empty() || alias.contains(['/', ':', ';', '&', '=']) || alias.parse::<u16>().is_ok() {
-                note("namespaces", &format!("`{alias}` is no short name: letters, digits and `_`, not a number alone"));
+                note(
+                    "namespaces",
+                    &format!("`{alias}` is no short name: letters, digits and `_`, not a number alone"),
+                );
             }
         }
         issues
@@ -138,7 +141,8 @@ mod tests {
     fn unknown_keys_are_refused() {
         assert!(serde_json::from_str::<Config>(r#"{"sekurity": "none"}"#).is_err());
         assert!(serde_json::from_str::<Point>(r#"{"samplin": "1s"}"#).is_err());
-        let config: Config = serde_json::from_str(r#"{"security": "sign", "policy": "auto", "timeout": "1s"}"#).unwrap();
+        let config: Config =
+            serde_json::from_str(r#"{"security": "sign", "policy": "auto", "timeout": "1s"}"#).unwrap();
         assert_eq!(config.security, Security::Sign);
     }
 }

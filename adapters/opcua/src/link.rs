@@ -10,7 +10,8 @@ use opcua_core::ResponseMessage;
 use opcua_core::sync::RwLock;
 use opcua_crypto::{CertificateStore, SecurityPolicy};
 use opcua_types::{
-    EndpointDescription, Error, GetEndpointsRequest, MessageSecurityMode, RequestHeader, StatusCode, UserTokenType,
+    EndpointDescription, Error, GetEndpointsRequest, MessageSecurityMode, RequestHeader, StatusCode,
+    UserTokenType,
 };
 use tokio::task::JoinHandle;
 
@@ -41,7 +42,9 @@ impl<T: Send + 'static> Guarded<T> {
 
     /// Waits for its result; may be cancelled and called again.
     pub(crate) async fn result(&mut self) -> Result<T, SessionEnd> {
-        (&mut self.0).await.map_err(|error| SessionEnd::Protocol(format!("the OPC UA library failed: {error}")))
+        (&mut self.0)
+            .await
+            .map_err(|error| SessionEnd::Protocol(format!("the OPC UA library failed: {error}")))
     }
 }
 
@@ -85,8 +88,9 @@ impl Link {
         let offered = {
             let (settings, url) = (settings.clone(), url.to_owned());
             let (timeout, pki) = (config.timeout, config.pki.clone());
-            let mut task =
-                Guarded::spawn(async move { endpoints(&settings, &url, CertificateStore::new(&pki), timeout).await });
+            let mut task = Guarded::spawn(async move {
+                endpoints(&settings, &url, CertificateStore::new(&pki), timeout).await
+            });
             task.result().await.map_err(|end| end.to_string())??
         };
         let endpoint = choose(config, &offered, url)?;
@@ -128,7 +132,10 @@ impl Link {
     }
 
     /// A request within its time. The library keeps it too, but not while it waits for a server to take its bytes.
-    pub(crate) async fn within<T>(&self, request: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    pub(crate) async fn within<T>(
+        &self,
+        request: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
         let late = || Error::new(StatusCode::BadTimeout, "the server does not take requests");
         tokio::time::timeout(self.timeout + MARGIN, request).await.unwrap_or_else(|_| Err(late()))
     }
@@ -158,9 +165,9 @@ impl Link {
         let status = error.status();
         match status {
             StatusCode::BadTimeout => Failure::Over(SessionEnd::Silent(self.timeout)),
-            StatusCode::BadUnknownResponse | StatusCode::BadDecodingError | StatusCode::BadUnexpectedError => {
-                Failure::Over(SessionEnd::Protocol(error.to_string()))
-            }
+            StatusCode::BadUnknownResponse
+            | StatusCode::BadDecodingError
+            | StatusCode::BadUnexpectedError => Failure::Over(SessionEnd::Protocol(error.to_string())),
             StatusCode::BadConnectionClosed
             | StatusCode::BadConnectionRejected
             | StatusCode::BadCommunicationError
@@ -312,15 +319,18 @@ fn choose(
     } else {
         UserTokenType::Anonymous
     };
-    let policy = |endpoint: &EndpointDescription| SecurityPolicy::from_uri(endpoint.security_policy_uri.as_ref());
+    let policy =
+        |endpoint: &EndpointDescription| SecurityPolicy::from_uri(endpoint.security_policy_uri.as_ref());
     let fits: Vec<&EndpointDescription> = offered
         .iter()
         .filter(|endpoint| endpoint.endpoint_url.as_ref().starts_with("opc.tcp://"))
         .filter(|endpoint| endpoint.security_mode == mode && wanted.contains(&policy(endpoint)))
         .collect();
     if fits.is_empty() {
-        let mut list: Vec<String> =
-            offered.iter().map(|one| format!("{} with {}", mode_word(one.security_mode), policy(one).to_str())).collect();
+        let mut list: Vec<String> = offered
+            .iter()
+            .map(|one| format!("{} with {}", mode_word(one.security_mode), policy(one).to_str()))
+            .collect();
         list.sort();
         list.dedup();
         return Err(format!(
@@ -356,16 +366,19 @@ fn choose(
     }
     let plain = token == UserTokenType::UserName
         && config.security != Security::SignAndEncrypt
-        && endpoint
-            .find_policy(token)
-            .is_some_and(|token| SecurityPolicy::from_uri(token.security_policy_uri.as_ref()) == SecurityPolicy::None);
+        && endpoint.find_policy(token).is_some_and(|token| {
+            SecurityPolicy::from_uri(token.security_policy_uri.as_ref()) == SecurityPolicy::None
+        });
     if plain && !config.plain_password {
-        return Err("the password would be sent for everyone to read: set security, or plain_password = true".into());
+        return Err(
+            "the password would be sent for everyone to read: set security, or plain_password = true".into(),
+        );
     }
     // Servers name themselves as they please; the way to them is the one that was configured.
     let (_, path) = split(url);
     let own = endpoint.endpoint_url.as_ref();
-    endpoint.endpoint_url = if path.is_empty() { format!("{url}{}", split(own).1) } else { url.to_owned() }.into();
+    endpoint.endpoint_url =
+        if path.is_empty() { format!("{url}{}", split(own).1) } else { url.to_owned() }.into();
     Ok(endpoint)
 }
 
@@ -405,9 +418,9 @@ fn why(config: &Config, status: StatusCode) -> String {
         {
             format!("; perhaps the server does not trust the gateway yet: let it trust {}", own.display())
         }
-        StatusCode::BadUserAccessDenied | StatusCode::BadIdentityTokenRejected | StatusCode::BadIdentityTokenInvalid => {
-            "; check `user` and `password`".into()
-        }
+        StatusCode::BadUserAccessDenied
+        | StatusCode::BadIdentityTokenRejected
+        | StatusCode::BadIdentityTokenInvalid => "; check `user` and `password`".into(),
         StatusCode::BadTooManySessions => "; the server has as many clients as it takes".into(),
         _ => String::new(),
     };

@@ -72,7 +72,10 @@ pub(crate) async fn look_up(
     Ok(nodes)
 }
 
-async fn find(server: &mut Server, addresses: &[&Address]) -> Result<Vec<Result<NodeId, String>>, SessionEnd> {
+async fn find(
+    server: &mut Server,
+    addresses: &[&Address],
+) -> Result<Vec<Result<NodeId, String>>, SessionEnd> {
     let mut ids: Vec<Result<NodeId, String>> = Vec::with_capacity(addresses.len());
     let (mut paths, mut places) = (Vec::new(), Vec::new());
     for address in addresses {
@@ -125,7 +128,9 @@ async fn describe(
             Some(Variant::NodeId(id)) => Some(*id),
             _ => {
                 nodes[at] = match data_type.status.unwrap_or(StatusCode::Good) {
-                    status @ (StatusCode::BadNodeIdUnknown | StatusCode::BadNodeIdInvalid) => Err(words(status)),
+                    status @ (StatusCode::BadNodeIdUnknown | StatusCode::BadNodeIdInvalid) => {
+                        Err(words(status))
+                    }
                     StatusCode::BadAttributeIdInvalid => Err("the node is no variable".into()),
                     // Whoever may not read its type may yet read its value.
                     _ => nodes[at].clone(),
@@ -173,14 +178,19 @@ async fn arguments(
     method: NodeId,
 ) -> Result<Option<Vec<Target>>, SessionEnd> {
     let path = property(method, "InputArguments");
-    let Some(Ok(id)) = server.translate(&[path]).await?.into_iter().next() else { return Ok(Some(Vec::new())) };
+    let Some(Ok(id)) = server.translate(&[path]).await?.into_iter().next() else {
+        return Ok(Some(Vec::new()));
+    };
     let answer = server.read(&[attribute(id, AttributeId::Value)], None).await?.into_iter().next();
     let Some(Variant::Array(array)) = answer.and_then(|answer| answer.value) else { return Ok(None) };
-    let arguments: Option<Vec<&Argument>> = array
-        .values
-        .iter()
-        .map(|one| if let Variant::ExtensionObject(object) = one { object.inner_as::<Argument>() } else { None })
-        .collect();
+    let arguments: Option<Vec<&Argument>> =
+        array
+            .values
+            .iter()
+            .map(|one| {
+                if let Variant::ExtensionObject(object) = one { object.inner_as::<Argument>() } else { None }
+            })
+            .collect();
     let Some(arguments) = arguments else { return Ok(None) };
     types.learn(server, arguments.iter().map(|one| one.data_type.clone())).await?;
     Ok(arguments
@@ -218,7 +228,9 @@ async fn try_ranges(
     }
     let answers = server.read(&questions, None).await?;
     for (at, answers) in places.into_iter().zip(answers.chunks(2)) {
-        let (Ok(node), Some(index), [part, whole]) = (&mut nodes[at], &wanted[at].index, answers) else { continue };
+        let (Ok(node), Some(index), [part, whole]) = (&mut nodes[at], &wanted[at].index, answers) else {
+            continue;
+        };
         let length = |answer: &DataValue| answer.value.as_ref().and_then(Variant::as_array).map(Vec::len);
         let (Some(part), Some(whole)) = (length(part), length(whole)) else { continue };
         if part < whole && (part == index.elements() || index.is_one() && part == 1) {
@@ -227,4 +239,3 @@ async fn try_ranges(
     }
     Ok(())
 }
-

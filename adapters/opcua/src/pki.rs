@@ -33,7 +33,8 @@ pub(crate) fn prepare(config: &Config, server: Option<&ByteString>) -> Result<Ce
         make_folder(&folder.join(name), mode)?;
     }
     own(config)?;
-    let server = X509::from_byte_string(server).map_err(|error| format!("the server's certificate: {error}"))?;
+    let server =
+        X509::from_byte_string(server).map_err(|error| format!("the server's certificate: {error}"))?;
     if config.check_time {
         server.is_time_valid(&Utc::now()).map_err(|_| {
             let end = server.not_after().map(|end| end.to_string()).unwrap_or_default();
@@ -117,11 +118,15 @@ fn admit(folder: &Path, server: &X509) -> Result<(), String> {
     let der = server.to_der().map_err(|_| "the server's certificate cannot be read".to_owned())?;
     let name = CertificateStore::cert_file_name(server);
     let (trusted, rejected) = (folder.join("trusted").join(&name), folder.join("rejected").join(&name));
-    let is_it = |path: &Path| CertificateStore::read_cert(path).is_ok_and(|one| one.to_der().is_ok_and(|one| one == der));
+    let is_it = |path: &Path| {
+        CertificateStore::read_cert(path).is_ok_and(|one| one.to_der().is_ok_and(|one| one == der))
+    };
     let entries = std::fs::read_dir(folder.join("trusted"));
-    let listed = entries.map_err(|error| format!("{} cannot be read: {error}", folder.join("trusted").display()))?;
+    let listed =
+        entries.map_err(|error| format!("{} cannot be read: {error}", folder.join("trusted").display()))?;
     if !listed.flatten().any(|entry| is_it(&entry.path())) {
-        std::fs::write(&rejected, &der).map_err(|error| format!("{} cannot be written: {error}", rejected.display()))?;
+        std::fs::write(&rejected, &der)
+            .map_err(|error| format!("{} cannot be written: {error}", rejected.display()))?;
         return Err(format!(
             "the server's certificate `{}` is not trusted yet: check its thumbprint {} at the server, then move {} to {}",
             server.subject_name(),
@@ -132,7 +137,8 @@ fn admit(folder: &Path, server: &X509) -> Result<(), String> {
     }
     // The library looks for it under this name, and first among the rejected ones.
     if !is_it(&trusted) {
-        std::fs::write(&trusted, &der).map_err(|error| format!("{} cannot be written: {error}", trusted.display()))?;
+        std::fs::write(&trusted, &der)
+            .map_err(|error| format!("{} cannot be written: {error}", trusted.display()))?;
     }
     if rejected.exists() {
         std::fs::remove_file(&rejected)
@@ -155,7 +161,10 @@ fn make_folder(path: &Path, mode: u32) -> Result<(), String> {
         return Ok(());
     }
     let cannot = |error: std::io::Error| {
-        format!("{} cannot be made: {error}; let the gateway's user write there, or set `pki`", path.display())
+        format!(
+            "{} cannot be made: {error}; let the gateway's user write there, or set `pki`",
+            path.display()
+        )
     };
     std::fs::create_dir_all(path).map_err(cannot)?;
     set_mode(path, mode).map_err(cannot)

@@ -33,8 +33,14 @@ impl Limits {
 
     /// Keeps to what the server says; 0 and nothing mean that it has no limit.
     pub fn learn(&mut self, said: impl IntoIterator<Item = Option<u32>>) {
-        let own =
-            [&mut self.read, &mut self.write, &mut self.call, &mut self.browse, &mut self.translate, &mut self.items];
+        let own = [
+            &mut self.read,
+            &mut self.write,
+            &mut self.call,
+            &mut self.browse,
+            &mut self.translate,
+            &mut self.items,
+        ];
         for (own, said) in own.into_iter().zip(said) {
             if let Some(said) = said.filter(|said| *said > 0) {
                 *own = (*own).min(said as usize);

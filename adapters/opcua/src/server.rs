@@ -2,9 +2,9 @@
 
 use guideway_contract::{Counters, Health, SessionEnd};
 use opcua_types::{
-    AttributeId, BrowseDescription, BrowseDirection, BrowsePath, BrowseResultMask, ByteString, CallMethodRequest,
-    CallMethodResult, DataValue, NodeId, ReadValueId, ReferenceDescription, ReferenceTypeId, StatusCode,
-    TimestampsToReturn, VariableId, Variant, WriteValue,
+    AttributeId, BrowseDescription, BrowseDirection, BrowsePath, BrowseResultMask, ByteString,
+    CallMethodRequest, CallMethodResult, DataValue, NodeId, ReadValueId, ReferenceDescription,
+    ReferenceTypeId, StatusCode, TimestampsToReturn, VariableId, Variant, WriteValue,
 };
 
 use crate::codec::structure::Shapes;
@@ -36,8 +36,11 @@ impl Server {
             return Err(SessionEnd::Protocol("the server does not tell its namespaces".into()));
         };
         let uris = uris.values.into_iter().take(MOST_NAMESPACES);
-        server.namespaces = uris.map(|uri| if let Variant::String(uri) = uri { uri.to_string() } else { String::new() }).collect();
-        let limits: Vec<ReadValueId> = Limits::NODES.iter().map(|node| value(NodeId::new(0, *node))).collect();
+        server.namespaces = uris
+            .map(|uri| if let Variant::String(uri) = uri { uri.to_string() } else { String::new() })
+            .collect();
+        let limits: Vec<ReadValueId> =
+            Limits::NODES.iter().map(|node| value(NodeId::new(0, *node))).collect();
         let said = server.read(&limits, None).await?;
         server.limits.learn(said.into_iter().map(|said| match said.value {
             Some(Variant::UInt32(limit)) => Some(limit),
@@ -93,16 +96,18 @@ impl Server {
         for range in requests(paths.len(), self.limits.translate) {
             let asked = &paths[range];
             match self.link.within(self.link.session().translate_browse_paths_to_node_ids(asked)).await {
-                Ok(results) if results.len() == asked.len() => found.extend(results.into_iter().map(|result| {
-                    if result.status_code.is_bad() {
-                        return Err(result.status_code);
-                    }
-                    // A path that ends half-way (in another server) is none of ours.
-                    let target = result.targets.unwrap_or_default().into_iter().find(|target| {
-                        target.remaining_path_index == u32::MAX && target.target_id.server_index == 0
-                    });
-                    target.map(|target| target.target_id.node_id).ok_or(StatusCode::BadNoMatch)
-                })),
+                Ok(results) if results.len() == asked.len() => {
+                    found.extend(results.into_iter().map(|result| {
+                        if result.status_code.is_bad() {
+                            return Err(result.status_code);
+                        }
+                        // A path that ends half-way (in another server) is none of ours.
+                        let target = result.targets.unwrap_or_default().into_iter().find(|target| {
+                            target.remaining_path_index == u32::MAX && target.target_id.server_index == 0
+                        });
+                        target.map(|target| target.target_id.node_id).ok_or(StatusCode::BadNoMatch)
+                    }))
+                }
                 Ok(results) => return Err(mismatch("nodes", asked.len(), results.len())),
                 Err(error) => match self.link.failure(&error) {
                     Failure::Over(end) => return Err(end),

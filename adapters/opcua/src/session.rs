@@ -5,8 +5,8 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use guideway_contract::{
-    Adapter, Capabilities, Counters, Fault, Found, Outlet, Period, PointSpec, RawBatch, RawReading, Schedule, SessionEnd,
-    SessionFuture, Timestamp, point_id,
+    Adapter, Capabilities, Counters, Fault, Found, Outlet, Period, PointSpec, RawBatch, RawReading, Schedule,
+    SessionEnd, SessionFuture, Timestamp, point_id,
 };
 use opcua_types::{DataValue, StatusCode, VariableId};
 use tokio::time::{Instant, sleep_until};
@@ -38,7 +38,8 @@ impl Client {
     pub(crate) fn new(config: Config, points: &[PointSpec<Point>]) -> Self {
         let read = |(place, spec): (usize, &PointSpec<Point>)| {
             Wanted::parse(&config, place, spec).map_err(|issues| {
-                let all: Vec<String> = issues.iter().map(|issue| format!("{}: {}", issue.key, issue.what)).collect();
+                let all: Vec<String> =
+                    issues.iter().map(|issue| format!("{}: {}", issue.key, issue.what)).collect();
                 all.join("; ")
             })
         };
@@ -200,7 +201,8 @@ impl<'a> Running<'a> {
 
     /// Makes the subscription, if any point wants one. Without one everything is polled.
     async fn subscribe(&mut self) -> Result<(), SessionEnd> {
-        let subscribed = self.points.iter().flatten().filter(|point| point.spec.access.reads() && !point.is_polled());
+        let subscribed =
+            self.points.iter().flatten().filter(|point| point.spec.access.reads() && !point.is_polled());
         let Some(fastest) = subscribed.map(Wanted::sampling).min() else { return Ok(()) };
         let interval = self.config.publishing_interval.unwrap_or(fastest.clamp(FASTEST, SLOWEST));
         match Subscription::make(&self.server, interval, self.config.session_timeout).await? {
@@ -267,12 +269,13 @@ impl<'a> Running<'a> {
     /// Every polled point is due at once.
     fn plan(&mut self) {
         let points = self.points;
-        let periods = self.polled.iter().filter_map(|&place| points[place].as_ref().ok()).map(|wanted| {
-            match (wanted.spec.period, wanted.spec.own.sampling) {
-                (Period::Once, None) => Period::Once,
-                _ => Period::Every(wanted.sampling()),
-            }
-        });
+        let periods =
+            self.polled.iter().filter_map(|&place| points[place].as_ref().ok()).map(|wanted| {
+                match (wanted.spec.period, wanted.spec.own.sampling) {
+                    (Period::Once, None) => Period::Once,
+                    _ => Period::Every(wanted.sampling()),
+                }
+            });
         self.schedule = Schedule::new(periods);
     }
 
@@ -297,7 +300,8 @@ impl<'a> Running<'a> {
 
     async fn poll(&mut self, places: &[usize]) -> Result<(), SessionEnd> {
         let there: Vec<usize> = places.iter().copied().filter(|&place| self.nodes[place].is_some()).collect();
-        let questions: Vec<_> = there.iter().filter_map(|&place| Some(self.nodes[place].as_ref()?.question())).collect();
+        let questions: Vec<_> =
+            there.iter().filter_map(|&place| Some(self.nodes[place].as_ref()?.question())).collect();
         if questions.is_empty() {
             return Ok(());
         }

@@ -8,9 +8,9 @@ use guideway_contract::SessionEnd;
 use opcua_client::services::{CreateMonitoredItems, CreateSubscription, DeleteMonitoredItems, Publish};
 use opcua_client::{Session, UARequest as _};
 use opcua_types::{
-    DataChangeFilter, DataChangeNotification, DataChangeTrigger, DataValue, DeadbandType, Error, ExtensionObject,
-    MonitoredItemCreateRequest, MonitoringMode, MonitoringParameters, NotificationMessage, PublishResponse, StatusCode,
-    StatusChangeNotification, TimestampsToReturn,
+    DataChangeFilter, DataChangeNotification, DataChangeTrigger, DataValue, DeadbandType, Error,
+    ExtensionObject, MonitoredItemCreateRequest, MonitoringMode, MonitoringParameters, NotificationMessage,
+    PublishResponse, StatusChangeNotification, StatusCode, TimestampsToReturn,
 };
 
 use crate::codec::value::words;
@@ -132,11 +132,15 @@ impl Subscription {
                 .timestamps_to_return(TimestampsToReturn::Both)
                 .items_to_create(asked);
             match server.link.within(request.send(self.session.channel())).await {
-                Ok(created) => made.extend(created.results.iter().map(|item| match item.result.status_code {
-                    status if !status.is_bad() => Item::Made(item.result.monitored_item_id),
-                    status @ (StatusCode::BadNodeIdUnknown | StatusCode::BadNodeIdInvalid) => Item::Missing(words(status)),
-                    status => Item::Refused(status),
-                })),
+                Ok(created) => {
+                    made.extend(created.results.iter().map(|item| match item.result.status_code {
+                        status if !status.is_bad() => Item::Made(item.result.monitored_item_id),
+                        status @ (StatusCode::BadNodeIdUnknown | StatusCode::BadNodeIdInvalid) => {
+                            Item::Missing(words(status))
+                        }
+                        status => Item::Refused(status),
+                    }))
+                }
                 Err(error) => match server.link.failure(&error) {
                     Failure::Over(end) => return Err(end),
                     Failure::Request(status) if range.len() == 1 => made.push(Item::Refused(bad(status))),
@@ -239,7 +243,10 @@ impl Subscription {
                     Failure::Request(_) => {
                         self.refused += 1;
                         if self.refused > 3 {
-                            return Err(SessionEnd::Lost(format!("the server does not publish: {}", words(status))));
+                            return Err(SessionEnd::Lost(format!(
+                                "the server does not publish: {}",
+                                words(status)
+                            )));
                         }
                     }
                 },
@@ -284,7 +291,10 @@ fn notifications(message: NotificationMessage) -> Result<Vec<(u32, DataValue)>, 
     let mut changes = Vec::new();
     for data in message.notification_data.unwrap_or_default() {
         if let Some(status) = data.inner_as::<StatusChangeNotification>() {
-            return Err(SessionEnd::Lost(format!("the server ended the subscription: {}", words(status.status))));
+            return Err(SessionEnd::Lost(format!(
+                "the server ended the subscription: {}",
+                words(status.status)
+            )));
         }
         if let Some(change) = data.into_inner_as::<DataChangeNotification>() {
             let items = change.monitored_items.unwrap_or_default();

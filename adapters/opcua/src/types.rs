@@ -4,8 +4,8 @@ use std::collections::{HashMap, HashSet};
 
 use guideway_contract::SessionEnd;
 use opcua_types::{
-    AttributeId, BrowseDirection, EnumDefinition, NodeId, ReferenceTypeId, StructureDefinition, StructureType, Variant,
-    VariantScalarTypeId,
+    AttributeId, BrowseDirection, EnumDefinition, NodeId, ReferenceTypeId, StructureDefinition,
+    StructureType, Variant, VariantScalarTypeId,
 };
 use smol_str::SmolStr;
 
@@ -49,16 +49,19 @@ impl Types {
             let questions: Vec<_> = made_of
                 .iter()
                 .flat_map(|one| {
-                    [AttributeId::DataTypeDefinition, AttributeId::IsAbstract].map(|id| attribute(one.clone(), id))
+                    [AttributeId::DataTypeDefinition, AttributeId::IsAbstract]
+                        .map(|id| attribute(one.clone(), id))
                 })
                 .collect();
             let answers = server.read(&questions, None).await?;
             for (data_type, answers) in made_of.into_iter().zip(answers.chunks(2)) {
-                let Some(Variant::ExtensionObject(object)) = answers.first().and_then(|answer| answer.value.as_ref())
+                let Some(Variant::ExtensionObject(object)) =
+                    answers.first().and_then(|answer| answer.value.as_ref())
                 else {
                     continue;
                 };
-                let is_abstract = matches!(answers.get(1).and_then(|one| one.value.as_ref()), Some(Variant::Boolean(true)));
+                let is_abstract =
+                    matches!(answers.get(1).and_then(|one| one.value.as_ref()), Some(Variant::Boolean(true)));
                 if let Some(definition) = object.inner_as::<StructureDefinition>() {
                     open.extend(definition.fields.iter().flatten().map(|field| field.data_type.clone()));
                     structures.insert(data_type, (definition.clone(), is_abstract));

@@ -33,7 +33,8 @@ impl Wanted {
         let mut note = |key: &'static str, what: String| issues.push(Issue::new(key, what));
         let own = &spec.own;
         let start = own.start.as_deref();
-        let address = Address::parse(&spec.address, start, &config.namespaces).map_err(|what| note("addr", what));
+        let address =
+            Address::parse(&spec.address, start, &config.namespaces).map_err(|what| note("addr", what));
         let object = own.method.as_deref().map(|object| {
             Address::parse(object, None, &config.namespaces).map_err(|what| note("method", what))
         });
@@ -91,7 +92,10 @@ mod tests {
     #[test]
     fn everything_wrong_with_a_point_is_told() {
         let own = Point { method: Some("x".into()), index: Some("a".into()), queue: 0, ..Point::default() };
-        assert_eq!(check("y", "bcd4", own, Access::Read), ["addr", "method", "index", "type", "access", "queue"]);
+        assert_eq!(
+            check("y", "bcd4", own, Access::Read),
+            ["addr", "method", "index", "type", "access", "queue"]
+        );
         let field = Point { field: Some("X".into()), deadband: Some(-1.0), ..Point::default() };
         assert_eq!(check("i=1", "auto", field, Access::ReadWrite), ["field", "deadband"]);
         assert_eq!(check("ns=2;s=x", "f64", Point::default(), Access::ReadWrite), [""; 0]);

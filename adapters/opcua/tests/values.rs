@@ -71,7 +71,8 @@ async fn paths_elements_and_fields_are_found() {
         own("Int16", |own| own.field = Some("X".into())),
     ];
     let (_peer, mut running) = start(&["plain"], points).await;
-    let shown: Vec<String> = running.all(12, SOON).await.iter().map(|reading| reading.value.to_string()).collect();
+    let shown: Vec<String> =
+        running.all(12, SOON).await.iter().map(|reading| reading.value.to_string()).collect();
     assert_eq!(shown[0], "-30000");
     assert_eq!(
         shown[1],
@@ -134,7 +135,15 @@ async fn one_bad_point_among_many_keeps_no_other_from_being_read() {
     for (number, reading) in readings[..100].iter().enumerate() {
         assert_eq!(reading.value, Native::Float(number as f64));
     }
-    let causes = ["BadNodeIdUnknown", "no node at the end", "no namespace `urn:other`", "is no node", "BadNodeIdUnknown", "no variable", "where the profile says u8"];
+    let causes = [
+        "BadNodeIdUnknown",
+        "no node at the end",
+        "no namespace `urn:other`",
+        "is no node",
+        "BadNodeIdUnknown",
+        "no variable",
+        "where the profile says u8",
+    ];
     for (reading, cause) in readings[100..].iter().zip(causes) {
         assert_eq!(reading.quality, Quality::Bad);
         assert!(reading.value.to_string().contains(cause), "{} for {cause}", reading.value);
@@ -148,7 +157,8 @@ async fn a_node_that_comes_later_is_found_and_one_that_goes_is_bad() {
     let mut config = common::config(peer.port());
     config.retry = Duration::from_millis(300);
     let points = vec![point("Later"), own("Later", |own| own.mode = Mode::Poll), point("Int16")];
-    let mut running = Running::start(<guideway_opcua::OpcUa as guideway_contract::Protocol>::adapter(config, points));
+    let mut running =
+        Running::start(<guideway_opcua::OpcUa as guideway_contract::Protocol>::adapter(config, points));
     let mut peer = peer;
     let readings = running.all(3, SOON).await;
     assert!(readings[0].value.is_bad() && readings[1].value.is_bad() && !readings[2].value.is_bad());
@@ -170,7 +180,8 @@ async fn thousands_of_points_are_read_within_the_limits() {
     let peer = Peer::python("opcua_peer.py", &["plain", "many=4000"]).await;
     let mut config = common::config(peer.port());
     config.max_nodes = 300;
-    let mut running = Running::start(<guideway_opcua::OpcUa as guideway_contract::Protocol>::adapter(config, points));
+    let mut running =
+        Running::start(<guideway_opcua::OpcUa as guideway_contract::Protocol>::adapter(config, points));
     running.connected(SOON).await;
     for (number, reading) in running.all(4_000, SOON * 3).await.iter().enumerate() {
         assert_eq!(reading.value, Native::Float(number as f64));

@@ -24,7 +24,9 @@ pub fn fit(data_type: DataType, value: Native) -> Result<Native, String> {
             let values = values.iter().map(|value| one(data_type.kind, value.clone()));
             Ok(Native::List(values.collect::<Result<Vec<_>, _>>()?.into()))
         }
-        Native::List(values) => Err(format!("an array of {} where the profile says {data_type}", values.len())),
+        Native::List(values) => {
+            Err(format!("an array of {} where the profile says {data_type}", values.len()))
+        }
         other => Err(format!("{} where the profile says {data_type}", other.kind())),
     }
 }
@@ -56,27 +58,30 @@ fn one(kind: Kind, value: Native) -> Result<Native, String> {
         Kind::Text(most) | Kind::WideText(most) | Kind::Chars(most) => {
             let text = match &value {
                 Native::Text(_) => value,
-                Native::Bool(_) | Native::Int(_) | Native::UInt(_) | Native::Float(_) => Native::text(&value.to_string()),
+                Native::Bool(_) | Native::Int(_) | Native::UInt(_) | Native::Float(_) => {
+                    Native::text(&value.to_string())
+                }
                 _ => return wrong(&value),
             };
             match &text {
-                Native::Text(text) if text.chars().count() > most as usize => {
-                    Err(format!("a text of {} characters where the profile says {most}", text.chars().count()))
-                }
+                Native::Text(text) if text.chars().count() > most as usize => Err(format!(
+                    "a text of {} characters where the profile says {most}",
+                    text.chars().count()
+                )),
                 _ => Ok(text),
             }
         }
         Kind::Bytes(length) => match &value {
             Native::Bytes(bytes) if bytes.len() == length as usize => Ok(value),
-            Native::Text(text) if text.len() == length as usize => Ok(Native::Bytes(Arc::from(text.as_bytes()))),
+            Native::Text(text) if text.len() == length as usize => {
+                Ok(Native::Bytes(Arc::from(text.as_bytes())))
+            }
             _ => wrong(&value),
         },
         Kind::I8 | Kind::U8 | Kind::I16 | Kind::U16 | Kind::I32 | Kind::U32 | Kind::I64 | Kind::U64 => {
             match whole(&value).filter(|number| is_in(kind, *number)) {
-                Some(number) => Ok(i64::try_from(number).map_or_else(
-                    |_| u64::try_from(number).map_or(Native::Null, Native::UInt),
-                    Native::Int,
-                )),
+                Some(number) => Ok(i64::try_from(number)
+                    .map_or_else(|_| u64::try_from(number).map_or(Native::Null, Native::UInt), Native::Int)),
                 None => wrong(&value),
             }
         }
@@ -126,7 +131,10 @@ mod tests {
         assert_eq!(fits("u64", Native::UInt(u64::MAX)), Ok(Native::UInt(u64::MAX)));
         assert_eq!(fits("bool", Native::Int(1)), Ok(Native::Bool(true)));
         assert_eq!(fits("string[8]", Native::Int(12)), Ok(Native::text("12")));
-        assert_eq!(fits("i8[2]", Native::List([Native::Int(1), Native::Int(2)].into())).unwrap().to_string(), "[1, 2]");
+        assert_eq!(
+            fits("i8[2]", Native::List([Native::Int(1), Native::Int(2)].into())).unwrap().to_string(),
+            "[1, 2]"
+        );
         assert_eq!(fits("auto", Native::text("x")), Ok(Native::text("x")));
     }
 

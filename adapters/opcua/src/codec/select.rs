@@ -79,7 +79,9 @@ impl Index {
 
 fn pick(value: &Native, dimensions: &[(u32, u32, bool)]) -> Result<Native, String> {
     let Some(((low, high, single), rest)) = dimensions.split_first() else { return Ok(value.clone()) };
-    let Native::List(values) = value else { return Err(format!("the value is {}, not an array", value.kind())) };
+    let Native::List(values) = value else {
+        return Err(format!("the value is {}, not an array", value.kind()));
+    };
     let short = || format!("the array has {} elements: there is no {high}", values.len());
     if *single {
         return pick(values.get(*low as usize).ok_or_else(short)?, rest);

@@ -8,9 +8,9 @@ use std::sync::{Arc, LazyLock};
 use guideway_contract::Native;
 use opcua_types::type_loader::{ByteStringBody, Context, TypeLoader, TypeLoaderPriority};
 use opcua_types::{
-    BinaryDecodable, ByteString, ContextOwned, DataValue, DateTime, DynEncodable, EncodingResult, Error, ExpandedNodeId,
-    ExtensionObject, Guid, LocalizedText, NodeId, ObjectId, QualifiedName, StatusCode, UAString, Variant,
-    VariantScalarTypeId,
+    BinaryDecodable, ByteString, ContextOwned, DataValue, DateTime, DynEncodable, EncodingResult, Error,
+    ExpandedNodeId, ExtensionObject, Guid, LocalizedText, NodeId, ObjectId, QualifiedName, StatusCode,
+    UAString, Variant, VariantScalarTypeId,
 };
 use smol_str::SmolStr;
 
@@ -101,7 +101,8 @@ impl Shapes {
         let shape = self.shapes.get(id).ok_or_else(|| {
             format!("a structure with the encoding {id}, and the server does not say how it is made up")
         })?;
-        let mut reader = Reader { rest: bytes, left: MOST_ELEMENTS, shapes: self, context: self.context.context() };
+        let mut reader =
+            Reader { rest: bytes, left: MOST_ELEMENTS, shapes: self, context: self.context.context() };
         reader.structure(shape, 0).map_err(|cause| format!("the structure cannot be read: {cause}"))
     }
 
@@ -209,7 +210,8 @@ impl Reader<'_> {
             Holds::Scalar(kind) => *kind,
             Holds::Structure(data_type) => {
                 let shapes = self.shapes;
-                let shape = shapes.shapes.get(data_type).ok_or_else(|| format!("{data_type} is not known"))?;
+                let shape =
+                    shapes.shapes.get(data_type).ok_or_else(|| format!("{data_type} is not known"))?;
                 return self.structure(shape, depth + 1);
             }
         };
@@ -225,7 +227,9 @@ impl Reader<'_> {
             VariantScalarTypeId::UInt64 => Variant::from(self.get::<u64>()?),
             VariantScalarTypeId::Float => Variant::from(self.get::<f32>()?),
             VariantScalarTypeId::Double => Variant::from(self.get::<f64>()?),
-            VariantScalarTypeId::String | VariantScalarTypeId::XmlElement => Variant::from(self.get::<UAString>()?),
+            VariantScalarTypeId::String | VariantScalarTypeId::XmlElement => {
+                Variant::from(self.get::<UAString>()?)
+            }
             VariantScalarTypeId::DateTime => Variant::from(self.get::<DateTime>()?),
             VariantScalarTypeId::Guid => Variant::from(self.get::<Guid>()?),
             VariantScalarTypeId::ByteString => Variant::from(self.get::<ByteString>()?),
@@ -334,7 +338,10 @@ mod tests {
                 field("c", VariantScalarTypeId::Byte, 0, true),
             ]
         };
-        assert_eq!(decoded(Layout::Optional, fields(), &[2, 0, 0, 0, 8, 9]).unwrap(), "{a: null, b: 8, c: 9}");
+        assert_eq!(
+            decoded(Layout::Optional, fields(), &[2, 0, 0, 0, 8, 9]).unwrap(),
+            "{a: null, b: 8, c: 9}"
+        );
         assert_eq!(decoded(Layout::Union, fields(), &[2, 0, 0, 0, 8]).unwrap(), "{b: 8}");
         assert!(decoded(Layout::Union, fields(), &[9, 0, 0, 0, 8]).is_err());
     }
@@ -343,7 +350,8 @@ mod tests {
     fn a_structure_that_contains_itself_is_followed_to_a_depth() {
         let mut shapes = Shapes::default();
         let own = NodeId::new(1, 1_u32);
-        let inner = Field { name: "x".into(), holds: Holds::Structure(own.clone()), dimensions: 1, optional: false };
+        let inner =
+            Field { name: "x".into(), holds: Holds::Structure(own.clone()), dimensions: 1, optional: false };
         shapes.add(own.clone(), None, Shape { layout: Layout::Plain, fields: vec![inner] });
         let endless = [1, 0, 0, 0].repeat(100_000);
         assert!(shapes.decode(&own, &endless).unwrap_err().contains("too deep"));

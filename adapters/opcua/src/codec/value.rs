@@ -5,8 +5,8 @@ use std::sync::Arc;
 use guideway_contract::{Native, Timestamp};
 use opcua_types::type_loader::ByteStringBody;
 use opcua_types::{
-    Argument, Array, DateTime, EUInformation, ExtensionObject, LocalizedText, QualifiedName, Range, StatusCode,
-    UAString, Variant,
+    Argument, Array, DateTime, EUInformation, ExtensionObject, LocalizedText, QualifiedName, Range,
+    StatusCode, UAString, Variant,
 };
 use smol_str::SmolStr;
 
@@ -41,7 +41,9 @@ pub(super) fn at(value: &Variant, shapes: &Shapes, depth: usize) -> Native {
         Variant::Double(number) => Native::Float(*number),
         Variant::String(text) => string(text),
         Variant::XmlElement(text) => Native::text(&text.to_string()),
-        Variant::DateTime(time) => self::time(time, shapes.ahead).map_or(Native::Null, |time| Native::text(&time.to_string())),
+        Variant::DateTime(time) => {
+            self::time(time, shapes.ahead).map_or(Native::Null, |time| Native::text(&time.to_string()))
+        }
         Variant::Guid(guid) => Native::text(&guid.to_string()),
         Variant::StatusCode(status) => Native::text(&status.to_string()),
         Variant::ByteString(bytes) => match &bytes.value {
@@ -54,7 +56,9 @@ pub(super) fn at(value: &Variant, shapes: &Shapes, depth: usize) -> Native {
         Variant::ExpandedNodeId(node) => Native::text(&node.to_string()),
         Variant::ExtensionObject(object) => structure(object, shapes),
         Variant::Variant(inner) => at(inner, shapes, depth + 1),
-        Variant::DataValue(inner) => inner.value.as_ref().map_or(Native::Null, |inner| at(inner, shapes, depth + 1)),
+        Variant::DataValue(inner) => {
+            inner.value.as_ref().map_or(Native::Null, |inner| at(inner, shapes, depth + 1))
+        }
         Variant::DiagnosticInfo(_) => Native::bad("diagnostic information is no value"),
         Variant::Array(array) => list(array, shapes, depth),
     }
@@ -149,9 +153,15 @@ fn structure(object: &ExtensionObject, shapes: &Shapes) -> Native {
         ]);
     }
     if let Some(argument) = object.inner_as::<Argument>() {
-        return record(vec![("Name", string(&argument.name)), ("Description", localized(&argument.description))]);
+        return record(vec![
+            ("Name", string(&argument.name)),
+            ("Description", localized(&argument.description)),
+        ]);
     }
-    Native::bad(format!("a structure `{}`, which is no value of a point", object.type_name().unwrap_or("without a name")))
+    Native::bad(format!(
+        "a structure `{}`, which is no value of a point",
+        object.type_name().unwrap_or("without a name")
+    ))
 }
 
 #[cfg(test)]

@@ -81,7 +81,10 @@ fn scalar(value: &Native, kind: VariantScalarTypeId) -> Result<Variant, String> 
         VariantScalarTypeId::Int64 => integer!(i64),
         VariantScalarTypeId::UInt64 => integer!(u64),
         VariantScalarTypeId::Float => match value {
-            #[expect(clippy::cast_possible_truncation, reason = "the nearest 32-bit float is what is asked for")]
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "the nearest 32-bit float is what is asked for"
+            )]
             Native::Int(_) | Native::UInt(_) | Native::Float(_) => match value.number() {
                 Some(number) if !number.is_finite() || number.abs() <= f64::from(f32::MAX) => {
                     Ok(Variant::from(number as f32))
@@ -118,9 +121,10 @@ fn scalar(value: &Native, kind: VariantScalarTypeId) -> Result<Variant, String> 
             Native::Bytes(bytes) => Ok(Variant::from(ByteString::from(bytes.to_vec()))),
             _ => Err(wrong()),
         },
-        VariantScalarTypeId::StatusCode => {
-            number().and_then(|code| u32::try_from(code).ok()).map(|code| StatusCode::from(code).into()).ok_or_else(wrong)
-        }
+        VariantScalarTypeId::StatusCode => number()
+            .and_then(|code| u32::try_from(code).ok())
+            .map(|code| StatusCode::from(code).into())
+            .ok_or_else(wrong),
         // A node of any type takes the value as it is.
         VariantScalarTypeId::Variant => any(value).ok_or_else(wrong),
         VariantScalarTypeId::ExpandedNodeId
