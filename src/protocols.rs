@@ -20,6 +20,7 @@ pub(crate) trait Driver: Sync {
     fn kind(&self) -> &'static str;
 
     /// The keys of `[adapter]` beside `kind`.
+    #[cfg(test)]
     fn config_keys(&self) -> &'static [&'static str];
 
     /// The keys of a point beside those that every protocol has.
@@ -68,6 +69,9 @@ pub(crate) trait Settings: fmt::Debug + Send + Sync {
 
     /// By point: whether it is read, written or both.
     fn accesses(&self) -> Vec<Access>;
+
+    /// By point: its native address.
+    fn addresses(&self) -> Vec<String>;
 
     /// The adapter. Does no I/O.
     fn adapter(&self) -> Box<dyn Adapter>;
@@ -121,6 +125,7 @@ where
         P::KIND
     }
 
+    #[cfg(test)]
     fn config_keys(&self) -> &'static [&'static str] {
         fields::of::<P::Config>()
     }
@@ -220,6 +225,10 @@ where
 
     fn accesses(&self) -> Vec<Access> {
         self.points.iter().map(|point| point.access).collect()
+    }
+
+    fn addresses(&self) -> Vec<String> {
+        self.points.iter().map(|point| point.address.to_string()).collect()
     }
 
     fn adapter(&self) -> Box<dyn Adapter> {

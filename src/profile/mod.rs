@@ -4,12 +4,14 @@
 //! `docs/profiles.md` is the reference; [`schema`] makes the JSON Schema that editors use.
 
 mod commands;
+mod draft;
 pub mod file;
 mod items;
 mod library;
 mod model;
 mod parameters;
 mod read;
+pub mod recording;
 mod schema;
 mod table;
 #[cfg(test)]
@@ -21,7 +23,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-use guideway_contract::Adapter;
+use guideway_contract::{Access, Adapter};
 use smol_str::SmolStr;
 use toml::de::DeTable;
 
@@ -31,6 +33,8 @@ use crate::reading::finding::Findings;
 use crate::reading::{Report, Source};
 use commands::sample;
 use file::{Command, Scalar};
+use recording::Replay;
+pub use draft::draft;
 pub use library::{Library, NotFound, Shipped, shipped};
 pub(crate) use model::is_token;
 pub use schema::schema;
@@ -74,6 +78,12 @@ pub struct Machine {
     pub mapping: Arc<Mapping>,
     /// Its parameters' values.
     pub parameters: Arc<Parameters>,
+    /// What it is for, in a line.
+    pub about: String,
+    /// How many data items it has.
+    pub items: usize,
+    /// A recording that is played in the machine's place.
+    pub replay: Option<Replay>,
     /// Its commands, permitted or not.
     pub commands: BTreeMap<SmolStr, Command>,
 }
@@ -81,7 +91,22 @@ pub struct Machine {
 impl Machine {
     /// The adapter that reads it. Does no I/O.
     pub fn adapter(&self) -> Box<dyn Adapter> {
-        self.settings.adapter()
+        match &self.replay {
+            Some(replay) => {
+                replay.adapter(self.mapping.points().iter().map(|point| point.name.clone()).collect())
+            }
+            None => self.settings.adapter(),
+        }
+    }
+
+    /// By point: whether it is read, written or both.
+    pub fn accesses(&self) -> Vec<Access> {
+        self.settings.accesses()
+    }
+
+    /// By point: its native address.
+    pub fn addresses(&self) -> Vec<String> {
+        self.settings.addresses()
     }
 }
 
