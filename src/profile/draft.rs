@@ -45,7 +45,9 @@ pub fn draft(kind: &str, address: &str, found: &[Found]) -> String {
         }
         let about = if about.is_empty() { String::new() } else { format!("  # {}", about.join("; ")) };
         let address = quoted(&entry.address);
-        text.push_str(&format!("{name:width$} = {{ addr = {address}, group = \"fast\"{data_type}{access} }}{about}\n"));
+        text.push_str(&format!(
+            "{name:width$} = {{ addr = {address}, group = \"fast\"{data_type}{access} }}{about}\n"
+        ));
     }
     text.push_str(
         "\n[items]\n\
@@ -57,7 +59,9 @@ pub fn draft(kind: &str, address: &str, found: &[Found]) -> String {
     );
     let entries: Vec<String> = points.iter().map(|(name, _)| format!("{name} = \"{name}\"")).collect();
     if !entries.is_empty() {
-        text.push_str("[items.variables]\nat = \"Controller\"\ntype = \"VARIABLE\"\n[items.variables.entries]\n");
+        text.push_str(
+            "[items.variables]\nat = \"Controller\"\ntype = \"VARIABLE\"\n[items.variables.entries]\n",
+        );
         text.push_str(&entries.join("\n"));
         text.push('\n');
     }

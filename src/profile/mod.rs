@@ -32,11 +32,11 @@ use crate::protocols::Settings;
 use crate::reading::finding::Findings;
 use crate::reading::{Report, Source};
 use commands::sample;
-use file::{Command, Scalar};
-use recording::Replay;
 pub use draft::draft;
+use file::{Command, Scalar};
 pub use library::{Library, NotFound, Shipped, shipped};
 pub(crate) use model::is_token;
+use recording::Replay;
 pub use schema::schema;
 
 /// Who a machine is.

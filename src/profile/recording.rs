@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use guideway_contract::{
-    Adapter, Capabilities, Native, Outlet, Quality, RawBatch, RawReading, SessionEnd, SessionFuture, Signal, Timestamp,
-    point_id,
+    Adapter, Capabilities, Native, Outlet, Quality, RawBatch, RawReading, SessionEnd, SessionFuture, Signal,
+    Timestamp, point_id,
 };
 use serde_json::{Value, json};
 use smol_str::SmolStr;
@@ -118,9 +118,9 @@ fn from_json(value: &Value, depth: usize) -> Option<Native> {
             (None, None) => Native::Float(number.as_f64()?),
         },
         Value::String(text) => Native::text(text),
-        Value::Array(values) => {
-            Native::List(values.iter().map(|value| from_json(value, depth + 1)).collect::<Option<Vec<_>>>()?.into())
-        }
+        Value::Array(values) => Native::List(
+            values.iter().map(|value| from_json(value, depth + 1)).collect::<Option<Vec<_>>>()?.into(),
+        ),
         Value::Object(object) => {
             let (key, value) = object.iter().next()?;
             match (key.as_str(), value) {
@@ -129,7 +129,8 @@ fn from_json(value: &Value, depth: usize) -> Option<Native> {
                 ("hex", Value::String(text)) => {
                     let digits: Option<Vec<u8>> =
                         text.chars().map(|c| u8::try_from(c.to_digit(16)?).ok()).collect();
-                    let bytes: Vec<u8> = digits?.chunks(2).map(|pair| pair.iter().fold(0, |a, b| a << 4 | b)).collect();
+                    let bytes: Vec<u8> =
+                        digits?.chunks(2).map(|pair| pair.iter().fold(0, |a, b| a << 4 | b)).collect();
                     Native::Bytes(bytes.into())
                 }
                 ("fields", Value::Array(fields)) => {
@@ -177,7 +178,10 @@ impl Replay {
             }
         }
         if !replay.path.is_file() {
-            return Some(Err(format!("there is no recording `{}`; `guideway record` makes one", replay.path.display())));
+            return Some(Err(format!(
+                "there is no recording `{}`; `guideway record` makes one",
+                replay.path.display()
+            )));
         }
         Some(Ok(replay))
     }
@@ -273,7 +277,8 @@ impl Adapter for Playback {
 }
 
 fn read(path: &Path) -> Result<Vec<(f64, Said)>, String> {
-    let file = std::fs::File::open(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+    let file =
+        std::fs::File::open(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
     parse(BufReader::new(file)).map_err(|what| format!("{}:{what}", path.display()))
 }
 
@@ -298,11 +303,13 @@ fn parse(text: impl BufRead) -> Result<Vec<(f64, Said)>, String> {
             continue;
         }
         let time = value.get("t").and_then(Value::as_f64).ok_or_else(|| wrong("`t` is missing"))?;
-        let what = match (value.get("up").and_then(Value::as_bool), value.get("r").and_then(Value::as_array)) {
+        let what = match (value.get("up").and_then(Value::as_bool), value.get("r").and_then(Value::as_array))
+        {
             (Some(true), _) => Said::Up,
             (Some(false), _) => Said::Down,
             (None, Some(readings)) => {
-                let named = |pair: &Value| Some((SmolStr::new(pair.get(0)?.as_str()?), from_json(pair.get(1)?, 0)?));
+                let named =
+                    |pair: &Value| Some((SmolStr::new(pair.get(0)?.as_str()?), from_json(pair.get(1)?, 0)?));
                 Said::Values(readings.iter().filter_map(named).collect())
             }
             (None, None) => return Err(wrong("neither `up` nor `r` is there")),

@@ -42,6 +42,31 @@ SYMBOLS = {
     "GVL.nFixed": ("INT", 2, 8 | 0x20, "<h", (42,)),
     "MAIN.nStep": ("INT", 2, 8, "<h", (1,)),
 }
+# What device-profiles/beckhoff-twincat-cell.toml asks of a program.
+for _name, _symbol in {
+    "eState": ("E_CellState", 2, 8, "<h", (1,)),
+    "eMode": ("E_CellMode", 2, 8, "<h", (1,)),
+    "bEStopOk": ("BOOL", 33, 8, "<?", (True,)),
+    "bDoorClosed": ("BOOL", 33, 8, "<?", (True,)),
+    "sRecipe": ("STRING(30)", 30, 8, "<31s", (b"R-1",)),
+    "nPartsGood": ("UDINT", 19, 8, "<I", (120,)),
+    "nPartsBad": ("UDINT", 19, 8, "<I", (3,)),
+    "tLastCycle": ("TIME", 19, 8, "<I", (4250,)),
+    "fForce": ("LREAL", 5, 8, "<d", (1250.5,)),
+    "fPosition": ("LREAL", 5, 8, "<d", (12.25,)),
+    "fVelocity": ("LREAL", 5, 8, "<d", (80.0,)),
+    "fTorque": ("LREAL", 5, 8, "<d", (41.5,)),
+    "fOilTemp": ("REAL", 4, 8, "<f", (48.5,)),
+    "bAxisError": ("BOOL", 33, 8, "<?", (False,)),
+    "nAxisError": ("UDINT", 19, 8, "<I", (0,)),
+    "aAlarms": ("ARRAY [0..3] OF WORD", 18, 8, "<4H", (0, 1, 0, 0)),
+    "sCmdRecipe": ("STRING(30)", 30, 8, "<31s", (b"",)),
+    "nCmdTarget": ("UDINT", 19, 8, "<I", (0,)),
+    "nCommand": ("UINT", 18, 8, "<H", (0,)),
+    "nAck": ("UINT", 18, 8, "<H", (0,)),
+    "nResult": ("UINT", 18, 8, "<H", (0,)),
+}.items():
+    SYMBOLS[f"GVL_Guideway.{_name}"] = _symbol
 TYPES = {
     "ST_CELL": ("ST_Cell", 12, [("nForce", "INT", 2, 0, 2), ("fTemp", "REAL", 4, 4, 4), ("sId", "STRING(3)", 4, 8, 30)]),
 }
@@ -55,6 +80,7 @@ class Plc:
         self.route = True
         self.sums = True
         self.sum_limit = 500
+        self.busy = 0
         self.largest_sum = 0
         self.largest_reply = 0
         self.counts = {}
@@ -129,6 +155,8 @@ class Plc:
         if group == 0xF00C:
             table = b"".join(self.entry(name) for name in self.symbols)
             return 0, struct.pack("<II", len(self.symbols), len(table))
+        if group == 0xF00F:
+            return 0, (self.get(0xF00C, 0, 8)[1] + bytes(16))[:size]
         if group == 0xF00B:
             return 0, b"".join(self.entry(name) for name in self.symbols)[:size]
         if group != MEMORY:
@@ -163,7 +191,18 @@ class Plc:
         if self.symbols[name][2] & 0x20:
             return 0x704
         self.memory[name][skip : skip + len(data)] = data
+        if name == "GVL_Guideway.nCommand":
+            self.obey(int.from_bytes(data, "little"))
         return 0
+
+    def obey(self, command):
+        """The cell's program: does a command and repeats its number."""
+        memory = self.memory
+        if command == 11:
+            memory["GVL_Guideway.sRecipe"][:] = memory["GVL_Guideway.sCmdRecipe"]
+        elif command == 13:
+            memory["GVL_Guideway.nPartsGood"][:] = memory["GVL_Guideway.nPartsBad"][:] = bytes(4)
+        memory["GVL_Guideway.nAck"][:] = struct.pack("<H", command)
 
     def ask(self, group, offset, room, data):
         """A code and bytes, for a read-write."""
@@ -184,6 +223,8 @@ class Plc:
             return (0x710, b"") if known is None else (0, self.pack_type(known[0], "", known[1], 0, 65, 1, known[2]))
         if not self.sums:
             return 0x701, b""
+        if group == 0xF080 and self.busy:
+            return self.busy, b""
         if group in (0xF080, 0xF082):
             if offset > self.sum_limit:
                 return 0x705, b""
@@ -339,6 +380,8 @@ def answer(plc, words):
             plc.errors.pop(name)
         case ["route", word]:
             plc.route = word == "on"
+        case ["busy", code]:
+            plc.busy = int(code, 16)
         case ["sums", word]:
             plc.sums = word == "on"
         case ["clock", filetime]:

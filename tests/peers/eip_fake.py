@@ -1,7 +1,7 @@
 """A Logix controller as 1756-PM020 and the CIP Networks Library describe it, for what cm-ethernetip does not serve:
 structures with templates, fragments, limits of packets, routes, strings, program tags, refusals.
 
-Usage: eip_fake.py PORT [small|unconnected|single|direct|large-udt]...
+Usage: eip_fake.py PORT [small|unconnected|single|direct]...
   small        no Large Forward Open          unconnected  no Forward Open at all
   single       no Multiple Service Packet     direct       no routes: an Unconnected Send is refused
 Lines on standard input: `set TAG HEX`, `get TAG` (bytes in hexadecimal), `packets` (requests since the last time, and
@@ -77,6 +77,37 @@ BIG = Structure(
     4000,
     [(f"AMemberWithQuiteALongName{index:04}", 0xC4, 0, 4 * index, 0) for index in range(1000)],
 )
+GW_CELL = Structure(
+    0x205,
+    0x4444,
+    "GW_Cell",
+    348,
+    [
+        ("State", 0xC4, 0, 0, 0),
+        ("Mode", 0xC4, 0, 4, 0),
+        ("ZZZZZZZZZZGW_Cell2", 0xC2, 0, 8, 0),
+        ("EStopOk", 0xC1, 0, 8, 0),
+        ("GuardClosed", 0xC1, 0, 8, 1),
+        ("Recipe", STRING, 0, 12, 0),
+        ("PartId", STRING, 0, 100, 0),
+        ("PartsGood", 0xC4, 0, 188, 0),
+        ("PartsBad", 0xC4, 0, 192, 0),
+        *[
+            (name, 0xCA, 0, 196 + 4 * index, 0)
+            for index, name in enumerate(
+                ["CycleTime", "Force", "Position", "Velocity", "Load", "OilTemp", "AirPressure", "Power"]
+            )
+        ],
+        ("AxisFault", 0xC4, 0, 228, 0),
+        ("Alarms", 0xC4, 2, 232, 0),
+        ("MinorFaults", 0xC4, 0, 240, 0),
+        ("CmdRecipe", STRING, 0, 244, 0),
+        ("CmdTarget", 0xC4, 0, 332, 0),
+        ("Command", 0xC4, 0, 336, 0),
+        ("Ack", 0xC4, 0, 340, 0),
+        ("Result", 0xC4, 0, 344, 0),
+    ],
+)
 
 
 def size_of(kind):
@@ -104,6 +135,12 @@ def cell(state, running):
     return data + text("PART-7", 84) + struct.pack("<hh", 5, -6)
 
 
+def gw_cell():
+    data = struct.pack("<iiBxxx", 1, 1, 0b11) + text("RECIPE-1", 84) + text("PART-1", 84)
+    data += struct.pack("<ii8f", 120, 3, 12.5, 900.0, 10.25, 1.5, 40.0, 55.5, 6.0, 3.2)
+    return data + struct.pack("<iIIi", 0, 1, 2, 0)
+
+
 SCOPES = {
     "": [
         Tag("Flag", 0xC1, (), b"\x01"),
@@ -120,8 +157,9 @@ SCOPES = {
         Tag("Flags", 0xD3, (4,), struct.pack("<IIII", 1, 1 << 5, 0, 1 << 31)),
         Tag("Letters", 0xC2, (8,), b"PART"),
         Tag("Command", 0xC4),
+        Tag("Guideway", GW_CELL, (), gw_cell()),
         Tag("__System", 0xC4, (), b"", True),
-        Tag("Program:Main", 0x68 if False else 0xC4, (), b"", True),
+        Tag("Program:Main", 0xC4, (), b"", True),
     ],
     "program:main": [Tag("Cycle", 0xC4, (), struct.pack("<i", 77)), Tag("Local", CELL, (), cell(9, 1))],
 }
@@ -347,6 +385,18 @@ def several(data, room):
     return 0x1E if failed else 0x00, struct.pack("<H", count) + table + b"".join(replies)
 
 
+def tag_service(service, parts, data, room):
+    if service == 0x4C:
+        return read(find(parts), data, room)
+    if service == 0x52:
+        return read_fragmented(find(parts), data, room)
+    if service == 0x4D:
+        return write(find(parts), data)
+    if service == 0x4E:
+        return modify(find(parts), data)
+    raise Refusal(0x08)
+
+
 def serve(message, room):
     """A message to the controller itself; the reply has at most `room` bytes."""
     service, words = message[0], message[1]
@@ -362,20 +412,16 @@ def serve(message, room):
         elif classes.get("class") == 0x6B and service == 0x55:
             scope = names[0][1].lower() if names else ""
             status, reply = tag_list(scope, classes["instance"], data, room)
+        elif classes.get("class") == 0x6B and 0 < classes.get("instance", 0) <= len(SCOPES[""]):
+            # A tag by its number in the list instead of its name.
+            tag = SCOPES[""][classes["instance"] - 1]
+            status, reply = tag_service(service, [("name", tag.name), *names], data, room)
         elif classes.get("class") == 0x6C:
             status, reply = template(service, classes["instance"], data, room)
         elif "class" in classes:
             raise Refusal(0x05)
-        elif service == 0x4C:
-            status, reply = read(find(parts), data, room)
-        elif service == 0x52:
-            status, reply = read_fragmented(find(parts), data, room)
-        elif service == 0x4D:
-            status, reply = write(find(parts), data)
-        elif service == 0x4E:
-            status, reply = modify(find(parts), data)
         else:
-            raise Refusal(0x08)
+            status, reply = tag_service(service, parts, data, room)
         return bytes([service | 0x80, 0, status, 0]) + reply
     except Refusal as refusal:
         extra = b"" if refusal.extended is None else struct.pack("<H", refusal.extended)

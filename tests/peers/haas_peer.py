@@ -5,6 +5,7 @@ haas_peer.py PORT-OR-DEVICE [numbered] [plain] [echo] [deaf-first] [mute-writes]
 numbered     replies to Q600 name the variable: `MACRO, 5021, -4.633600`
 plain        lines behind a prompt, without STX and ETB
 echo         each question is sent back first
+split-echo   so is its `?`, on a line of its own
 deaf-first   the first question of each connection is not answered
 mute-writes  E writes, and says nothing to it
 
@@ -58,6 +59,8 @@ class Control:
         if not text:
             return b""
         echo = f"{text}\r\r\n".encode() if "echo" in self.flags else b""
+        if "split-echo" in self.flags:
+            echo = f"?\r\n>{text[1:]}\r\r\n".encode()
         if not text.startswith("?") or len(text) < 3:
             return echo + self.frame("?, BAD MESSAGE")
         kind, rest = text[1], text[2:].split()

@@ -10,6 +10,7 @@ Commands, each answered with one line:
     pub QOS RETAIN TOPIC PAYLOAD   publishes (RETAIN 0 or 1; the payload is the rest of the line, `\\n` a line end)
     file QOS RETAIN TOPIC FILE     publishes what a file holds
     flood QOS COUNT TOPIC          publishes 0 to COUNT - 1, waits until the broker has all
+    spread RETAIN COUNT TOPIC      publishes 0 to COUNT - 1 to TOPIC/0, TOPIC/1, …
     get TOPIC                      the last payload published to it, with its QoS: `1 payload`, or `nothing`
     wait TOPIC PAYLOAD             waits until that was published to it
 """
@@ -17,6 +18,7 @@ Commands, each answered with one line:
 import ctypes
 import getpass
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -84,9 +86,42 @@ def publish(qos, retain, topic, payload):
 
 
 def flood(qos, count, topic):
-    process = client("mosquitto_pub", "-q", qos, "-t", topic, "-l", stdin=subprocess.PIPE)
-    process.communicate("".join(f"{number}\n" for number in range(int(count))).encode())
-    return "ok" if process.returncode == 0 else f"mosquitto_pub says {process.returncode}"
+    # One mosquitto_pub loses count when its packet ids begin anew, at 65,536.
+    for start in range(0, int(count), 20_000):
+        process = client("mosquitto_pub", "-q", qos, "-t", topic, "-l", stdin=subprocess.PIPE)
+        numbers = range(start, min(start + 20_000, int(count)))
+        process.communicate("".join(f"{number}\n" for number in numbers).encode())
+        if process.returncode != 0:
+            return f"mosquitto_pub says {process.returncode}"
+    return "ok"
+
+
+def spread(retain, count, topic):
+    """Publishes at quality 0 to TOPIC/0, TOPIC/1, …: one connection, packets written by hand."""
+
+    def packet(kind, body):
+        length, size = b"", len(body)
+        while True:
+            size, rest = divmod(size, 128)
+            length += bytes([rest | (128 if size else 0)])
+            if not size:
+                return bytes([kind]) + length + body
+
+    def text(word):
+        return len(word).to_bytes(2, "big") + word.encode()
+
+    with socket.create_connection(("127.0.0.1", int(PORT)), 10) as broker:
+        broker.sendall(packet(0x10, text("MQTT") + b"\x04\x02\x00\x3c" + text("spread")))
+        if broker.recv(4) != b"\x20\x02\x00\x00":
+            return "refused"
+        kind = 0x31 if retain == "1" else 0x30
+        for number in range(int(count)):
+            broker.sendall(packet(kind, text(f"{topic}/{number}") + str(number).encode()))
+        # A ping's answer comes after everything before it was taken.
+        broker.sendall(b"\xc0\x00")
+        answer = broker.recv(2)
+        broker.sendall(b"\xe0\x00")
+    return "ok" if answer == b"\xd0\x00" else "no answer"
 
 
 def tick():
@@ -132,6 +167,8 @@ def answer(line):
             return publish(qos, retain, topic, file.read())
     if command == "flood":
         return flood(*rest.split(" ", 2))
+    if command == "spread":
+        return spread(*rest.split(" ", 2))
     if command == "get":
         with CHANGED:
             return SEEN.get(rest, "nothing")
@@ -151,8 +188,12 @@ def main():
             if broker.poll() is not None:
                 sys.exit(f"mosquitto ended with {broker.returncode}")
             time.sleep(0.02)
+    # It is read; a peer that is killed could not take it away.
+    shutil.rmtree(folder)
     if "quiet" not in WORDS:
         threading.Thread(target=watch, daemon=True).start()
+        while "peer/ready" not in SEEN:
+            publish("0", "0", "peer/ready", b"1")
     if "tick" in WORDS:
         threading.Thread(target=tick, daemon=True).start()
     print("ready", flush=True)

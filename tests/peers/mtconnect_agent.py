@@ -11,7 +11,7 @@ Commands on standard input, one line each:
   model           a data item more, in the same run (deviceModelChangeTime moves on)
   stream MODE     how streams are sent from now on:
                   good, nolength, short, long, wronglength, lf, split, nocontenttype, noboundary, dashes, garbage,
-                  cut, single, once, html, refuse, hang, endless, header, silent
+                  cut, single, once, html, refuse, hang, endless, header, silent, junk
   stat            counts of what was asked, as JSON
   next            the next sequence
 """
@@ -27,6 +27,7 @@ import sys
 import threading
 import time
 import urllib.parse
+import zlib
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from xml.sax.saxutils import escape, quoteattr
 
@@ -76,6 +77,7 @@ class Agent:
         self.buffer = collections.deque(maxlen=self.options.buffer)
         self.next = 1
         self.state = {}
+        self.log = []
         self.counter = collections.Counter()
         for name in self.items:
             self.add({"id": name, "value": "UNAVAILABLE", "level": "Unavailable"})
@@ -88,8 +90,13 @@ class Agent:
         obs["sequence"] = self.next
         self.next += 1
         self.buffer.append(obs)
+        self.log.append(obs)
+        self.fold(self.state, obs)
+        self.changed.notify_all()
+
+    def fold(self, state, obs):
         category = self.items[obs["id"]][1]
-        held = self.state.setdefault(obs["id"], [])
+        held = state.setdefault(obs["id"], [])
         if category == "CONDITION":
             code = obs.get("attrs", {}).get("nativeCode", "")
             level = obs["level"]
@@ -110,7 +117,6 @@ class Agent:
             held[:] = [{**obs, "value": {k: v for k, v in obs["value"].items() if v is not None}}]
         else:
             held[:] = [obs]
-        self.changed.notify_all()
 
     # Documents
 
@@ -343,9 +349,24 @@ class Handler(BaseHTTPRequestHandler):
         if what == "probe":
             with agent.changed:
                 return self.document(agent.probe(form), form)
+        if what == "current" and options.bomb:
+            packer = zlib.compressobj(1, zlib.DEFLATED, 31)
+            data = b"".join(packer.compress(b" " * (1 << 20)) for _ in range(128)) + packer.flush()
+            self.send_response(200)
+            self.send_header("Content-Type", "application/xml")
+            self.send_header("Content-Encoding", "gzip")
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            return self.wfile.write(data)
         if what == "current":
             with agent.changed:
-                every = [it for held in agent.state.values() for it in held]
+                state = agent.state
+                if "at" in query and not options.plain:
+                    state = {}
+                    for obs in agent.log[:int(query["at"])]:
+                        agent.fold(state, obs)
+                    agent.stat["at"] += 1
+                every = [it for held in state.values() for it in held]
                 return self.document(agent.streams(chosen(agent, every, device), form), form)
         if what == "sample":
             return self.sample(agent, device, query, form)
@@ -401,6 +422,9 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if mode == "silent":
             return time.sleep(60)
+        while mode == "junk":
+            self.chunk(b"x" * 1000)
+            time.sleep(0.02)
         end = "\n" if mode == "lf" else "\r\n"
         gap = int(query["interval"]) / 1000
         heartbeat = int(query.get("heartbeat", 10000)) / 1000
@@ -544,6 +568,8 @@ def main():
     parser.add_argument("--buffer", type=int, default=1024)
     parser.add_argument("--gzip", action="store_true")
     parser.add_argument("--prefix", action="store_true")
+    parser.add_argument("--plain", action="store_true", help="current does not know `at`")
+    parser.add_argument("--bomb", action="store_true", help="current is 128 MiB of spaces, packed")
     options = parser.parse_args()
     agent = Agent(options)
     server = ThreadingHTTPServer(("127.0.0.1", options.port), Handler, bind_and_activate=False)

@@ -10,6 +10,7 @@ the MT-SICS standard, with a few registers more:
     R n         R n VALUE             (VALUE is n / 1000 until set; R 99 is refused: `R 99 L`)
     SP x        SP A, or SP L where x is no number from 0 to 1000
     QP x        takes the same and says nothing
+    P           as many lines as were set as `print`, with | between
     others      ES
 
 Standard input: `send TEXT` (escapes as in Python), `set NAME VALUE` (weight, unit, state, r5, silent, mute, delay), `get NAME`
@@ -27,6 +28,7 @@ class Scale:
     def __init__(self):
         self.values = {"weight": "100.00", "unit": "g", "state": "S", "setpoint": "none", "silent": "0", "delay": "0"}
         self.values["mute"] = "none"
+        self.values["print"] = "GROSS 1.5 kg|TARE 0.5 kg|NET 1.0 kg"
         self.lines = 0
 
     def answer(self, line):
@@ -38,6 +40,8 @@ class Scale:
             if self.values["state"] in "+-":
                 return f"S {self.values['state']}"
             return f"S {self.values['state']} {self.values['weight']:>10} {self.values['unit']}"
+        if word == "P":
+            return self.values["print"].replace("|", "\r\n")
         if word == "I4":
             return 'I4 A "1234567"'
         if word == "R" and rest.isdigit():

@@ -1,4 +1,6 @@
-"""A Mitsubishi controller by aslmp's simulator. Usage: slmp_peer.py PORT [3e|4e] [fx5u-32mt-ds|pedantic|r04cpu]
+"""A Mitsubishi controller by aslmp's simulator. Usage: slmp_peer.py PORT [3e|4e] [fx5u-32mt-ds|pedantic|r04cpu] [measured]
+
+`measured` is with what real controllers were seen to do wrong, such as one connection for each port.
 
 Lines on standard input: `set DEVICE INDEX WORD...`, `get DEVICE INDEX COUNT`, `on DEVICE INDEX`, `off DEVICE INDEX`,
 `bit DEVICE INDEX`, `requests` (frames received since the last time, and the longest reply in bytes).
@@ -16,9 +18,10 @@ async def main():
     frame = sys.argv[2] if len(sys.argv) > 2 else "3e"
     target = sys.argv[3] if len(sys.argv) > 3 else "r04cpu"
     port = sys.argv[1]
+    measured = "measured" in sys.argv
     kind = FrameType.FOUR_E if frame == "4e" else FrameType.THREE_E
-    entry = Entry(name="tcp", protocol="tcp", port=int(port), frame=kind, max_connections=64)
-    simulator = PlcSimulator(target=by_key(target), entries=(entry,), pathology=HEALTHY, host="127.0.0.1")
+    entry = Entry(name="tcp", protocol="tcp", port=int(port), frame=kind, max_connections=1 if measured else 64)
+    simulator = PlcSimulator(target=by_key(target), entries=(entry,), pathology=None if measured else HEALTHY, host="127.0.0.1")
     seen = 0
     async with simulator as plc:
         print("ready", flush=True)

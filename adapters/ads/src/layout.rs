@@ -365,7 +365,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whole_numbers_come_back(number: i64, bytes in prop::sample::select(vec![1_usize, 2, 4, 8]), is_signed: bool) {
+        fn whole_numbers_come_back(
+            number: i64, bytes in prop::sample::select(vec![1_usize, 2, 4, 8]), is_signed: bool,
+        ) {
             let layout = Layout::Int { bytes, signed: is_signed, either: false };
             if let Ok(encoded) = layout.encode(&Native::Int(number)) {
                 prop_assert_eq!(layout.decode(&encoded), Some(Native::Int(number)));

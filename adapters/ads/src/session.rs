@@ -169,7 +169,8 @@ impl Session<'_> {
         self.schedule = Schedule::new(self.readable.iter().map(|slot| self.slots[*slot].spec.period));
     }
 
-    async fn read_version(&mut self) -> Result<Option<u8>, SessionEnd> {
+    /// The program's version now; `None` where the device has none.
+    pub(crate) async fn read_version(&mut self) -> Result<Option<u8>, SessionEnd> {
         match self.link.read(SYMBOL_VERSION, 0, 1).await {
             Ok(version) => Ok(version.first().copied()),
             Err(RequestError::Refused(_)) => Ok(None),
@@ -239,7 +240,7 @@ impl Session<'_> {
         }
         outlet.raw(RawBatch { arrival: now, readings }).await;
         // The program's version is read with each batch.
-        let most = usize::from(self.config.batch) - usize::from(self.version.is_some());
+        let most = usize::from(self.config.batch).saturating_sub(usize::from(self.version.is_some()));
         let most = if self.sums { most.max(1) } else { 1 };
         for batch in batches(items, most) {
             if self.batch(batch, outlet).await? == Flow::Over {
@@ -271,11 +272,14 @@ impl Session<'_> {
                 Err(RequestError::End(end)) => return Err(end),
                 Err(RequestError::Refused(code)) => {
                     self.sums &= !matches!(code.0, 0x08 | 0x0B | 0x701);
-                    if batch.len() == 1 || !self.sums {
-                        for item in batch {
-                            self.slots[item.slot].alone |= self.sums;
-                            todo.push(vec![Item { alone: true, ..item }]);
-                        }
+                    if !self.sums {
+                        todo.extend(batch.into_iter().map(|item| vec![Item { alone: true, ..item }]));
+                    } else if !code.is_about_one() {
+                        let answers = batch.iter().map(|_| Err(code)).collect();
+                        self.tell(&batch, answers, outlet).await;
+                    } else if let [item] = batch.as_slice() {
+                        self.slots[item.slot].alone = true;
+                        todo.push(vec![Item { alone: true, ..*item }]);
                     } else {
                         let half = batch.split_off(batch.len() / 2);
                         todo.extend([half, batch]);

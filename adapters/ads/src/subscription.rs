@@ -125,6 +125,9 @@ impl Session<'_> {
                     format!("FILETIME {}: the controller's clock is not set", sample.filetime)
                 });
             }
+            if let Some(seen) = seen {
+                outlet.health().set_clock_offset(seen.nanos().saturating_sub(arrival.nanos()));
+            }
             let time = seen.filter(|_| self.config.source_times).unwrap_or(arrival);
             let slot = &mut self.slots[index];
             match slot.read(&sample.data, time) {

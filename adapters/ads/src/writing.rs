@@ -35,13 +35,25 @@ impl Session<'_> {
         let CommandRequest { command, reply } = request;
         let deadline = Instant::now() + command.timeout;
         let (outcome, end) = match self.prepare(&command.writes) {
-            Ok(ready) => self.write_all(ready, deadline).await,
+            Ok(ready) => match self.unchanged().await {
+                Ok(true) => self.write_all(ready, deadline).await,
+                Ok(false) => (Outcome::NotSent("the PLC program has just changed; ask again".into()), None),
+                Err(end) => (Outcome::NotSent(end.to_string()), Some(end)),
+            },
             Err(why) => (Outcome::Refused(why), None),
         };
         self.link.set_patience(self.config.timeout);
         // A requester that has gone away no longer needs the answer.
         let _ = reply.send(outcome);
         end.map_or(Ok(()), Err)
+    }
+
+    /// Whether the program is still the one whose types the values were encoded for.
+    async fn unchanged(&mut self) -> Result<bool, SessionEnd> {
+        if self.version.is_some() && !self.changed {
+            self.changed = self.read_version().await? != self.version;
+        }
+        Ok(!self.changed)
     }
 
     /// All writes as bytes, before any goes out.

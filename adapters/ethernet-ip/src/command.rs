@@ -67,7 +67,7 @@ impl Session<'_> {
             if target.known.is_some() {
                 return Ok(Ok(()));
             }
-            let reply = self.link.send(service::READ, &target.request()).await?;
+            let reply = self.link.send(service::READ, target.request()).await?;
             let Ok(target) = &mut self.targets[point] else { return Ok(Err("no address".into())) };
             if reply.status.is_path() && target.turn() {
                 continue;

@@ -7,7 +7,7 @@ use guideway_contract::{
     Counters, Fault, Native, Outlet, PointSpec, RawBatch, RawReading, Schedule, SessionEnd, Timestamp,
     point_id,
 };
-use tokio::time::sleep_until;
+use tokio::time::{Instant, sleep_until};
 
 use crate::catalog::Catalog;
 use crate::codec::cip::{self, Reply, Status, service};
@@ -46,7 +46,7 @@ impl<'a> Session<'a> {
         points: &'a [PointSpec<Point>],
         targets: &'a mut Targets,
     ) -> Result<Self, SessionEnd> {
-        let mut link = Link::open(config).await?;
+        let mut link = Link::open(config).await.map_err(|end| first(config, end))?;
         // That the module answers says nothing of the controller behind it.
         link.call(service::GET_ATTRIBUTE, &[&cip::IDENTITY[..], &[0x30, 7]].concat(), &[]).await?;
         targets.iter_mut().flatten().for_each(Target::forget);
@@ -131,7 +131,8 @@ impl<'a> Session<'a> {
             match batch {
                 Batch::Packet(points) => self.packet(points, &mut read, &mut work).await?,
                 Batch::Single(point) => {
-                    let reply = self.link.send(service::READ, &self.request(point)).await?;
+                    let request = self.targets[point].as_ref().map(Target::request).unwrap_or_default();
+                    let reply = self.link.send(service::READ, request).await?;
                     read.push((point, self.settle(point, &reply)));
                 }
                 Batch::Pieces(point) => {
@@ -167,10 +168,6 @@ impl<'a> Session<'a> {
         Some(Item { point, request: target.request().len(), reply: target.expected() })
     }
 
-    fn request(&self, point: usize) -> Vec<u8> {
-        self.targets[point].as_ref().map(Target::request).unwrap_or_default()
-    }
-
     /// Several points in one packet. One that is refused as a whole is halved until the cause stands alone.
     async fn packet(
         &mut self,
@@ -178,8 +175,8 @@ impl<'a> Session<'a> {
         read: &mut Vec<(usize, Read)>,
         work: &mut VecDeque<Batch>,
     ) -> Result<(), SessionEnd> {
-        let requests: Vec<Vec<u8>> = points.iter().map(|&point| self.request(point)).collect();
-        let requests: Vec<&[u8]> = requests.iter().map(Vec::as_slice).collect();
+        let request = |&point: &usize| self.targets[point].as_ref().map(Target::request).unwrap_or_default();
+        let requests: Vec<&[u8]> = points.iter().map(request).collect();
         let reply =
             self.link.call(service::MULTIPLE, &cip::MESSAGE_ROUTER, &cip::multiple(&requests)).await?;
         if !matches!(reply.status.general, Status::SUCCESS | Status::EMBEDDED) {
@@ -289,9 +286,13 @@ impl<'a> Session<'a> {
         let Ok(address) = self.targets[point].as_ref().map(|target| target.address.clone()) else {
             return Ok(());
         };
+        if self.targets[point].as_ref().is_ok_and(|target| target.described.is_some()) {
+            // What was listed before is no longer so.
+            self.catalog = Catalog::default();
+        }
         let described = self.catalog.describe(&mut self.link, &address).await?;
         if let Ok(target) = &mut self.targets[point] {
-            target.described = Some(described);
+            target.described = Some((Instant::now(), described));
         }
         Ok(())
     }
@@ -299,6 +300,20 @@ impl<'a> Session<'a> {
     pub(crate) const fn limits(&self) -> Limits {
         self.limits
     }
+}
+
+/// What silence while a session is opened most likely means.
+fn first(config: &Config, end: SessionEnd) -> SessionEnd {
+    let cause = match end {
+        SessionEnd::Silent(_) => {
+            "connected, but no answer in EtherNet/IP: is this the controller's port?".into()
+        }
+        SessionEnd::Lost(cause) => {
+            format!("closed while a session was opened ({cause}); the device may have none free")
+        }
+        end => return end,
+    };
+    SessionEnd::NotConnected { endpoint: config.endpoint(), cause }
 }
 
 /// Hands a batch to the pipeline, however busy it is, unless the agent stops.

@@ -1,12 +1,18 @@
 //! What a session knows of each point: its request, and what its replies have told.
 
+use std::time::Duration;
+
 use guideway_contract::{DataType, Kind, Native, PointSpec};
+use tokio::time::Instant;
 
 use crate::Point;
 use crate::address::Address;
 use crate::codec::cip::{self, service};
 use crate::codec::template::Templates;
 use crate::codec::value::{self, DWORD, Shape};
+
+/// How soon a structure that is not described is looked for again: the program may have been changed.
+const DESCRIBED_AGAIN: Duration = Duration::from_secs(30);
 
 /// How the last index of an address is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,12 +31,14 @@ pub(crate) struct Target {
     /// Its type.
     pub(crate) data_type: DataType,
     form: Form,
+    /// The request that reads it.
+    request: Vec<u8>,
     /// Whether the other form was tried since the last value.
     tried: bool,
     /// Type, handle and bytes of the last reply.
     pub(crate) known: Option<(Shape, usize)>,
-    /// Whether its structure was looked for in this session, and what came of it.
-    pub(crate) described: Option<Result<(), String>>,
+    /// When its structure was last looked for in this session, and what came of it.
+    pub(crate) described: Option<(Instant, Result<(), String>)>,
 }
 
 impl Target {
@@ -41,7 +49,12 @@ impl Target {
         } else {
             Form::Elements
         };
-        Ok(Self { address, data_type: point.data_type, form, tried: false, known: None, described: None })
+        let data_type = point.data_type;
+        let request = Vec::new();
+        let mut target =
+            Self { address, data_type, form, request, tried: false, known: None, described: None };
+        target.build();
+        Ok(target)
     }
 
     /// What was learned ends with the session: the program may be another one in the next.
@@ -77,10 +90,14 @@ impl Target {
         (path, u16::try_from(elements).unwrap_or(u16::MAX))
     }
 
-    /// The request that reads it.
-    pub(crate) fn request(&self) -> Vec<u8> {
+    fn build(&mut self) {
         let (path, elements) = self.place();
-        cip::request(service::READ, &path, &elements.to_le_bytes())
+        self.request = cip::request(service::READ, &path, &elements.to_le_bytes());
+    }
+
+    /// The request that reads it.
+    pub(crate) fn request(&self) -> &[u8] {
+        &self.request
     }
 
     /// Bytes of a reply: as the last one had, else as the type lets expect.
@@ -115,6 +132,7 @@ impl Target {
         }
         self.tried = true;
         self.form = if self.form == Form::Bools { Form::Elements } else { Form::Bools };
+        self.build();
         true
     }
 
@@ -127,7 +145,7 @@ impl Target {
     pub(crate) fn wants_description(&self, shape: Shape, templates: &Templates) -> bool {
         let Shape::Structure(handle) = shape else { return false };
         self.data_type.kind == Kind::Auto
-            && self.described.is_none()
+            && self.described.as_ref().is_none_or(|(when, _)| when.elapsed() > DESCRIBED_AGAIN)
             && !templates.is_string(handle)
             && templates.by_handle(handle).is_none()
     }
@@ -149,7 +167,7 @@ impl Target {
     ) -> Result<Native, String> {
         self.known = Some((shape, data.len()));
         self.tried = false;
-        if let (Some(Err(cause)), Shape::Structure(_), Kind::Auto) =
+        if let (Some((_, Err(cause))), Shape::Structure(_), Kind::Auto) =
             (&self.described, shape, self.data_type.kind)
         {
             return Err(cause.clone());

@@ -35,6 +35,20 @@ async fn texts(config: Config, points: &[(&str, &str)]) -> Vec<String> {
     readings.iter().map(|reading| reading.value.to_string()).collect()
 }
 
+/// Why the session ended; it is noted just after the end was told.
+async fn ended(running: &mut Running) -> String {
+    running.disconnected(SOON).await;
+    let noted = async {
+        loop {
+            if let Some(why) = running.health().last_error() {
+                return why;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(SOON, noted).await.unwrap()
+}
+
 const CELL: &str = "{State: 7, Running: true, Fault: true, Alarms: [false, true, false, false, false, false, false, false, \
                     false, false, false, false, false, false, false, false, false, false, false, false, false, false, \
                     false, false, false, false, false, false, false, false, false, true], \
@@ -204,8 +218,7 @@ async fn an_empty_slot_is_told_as_the_end_of_the_session() {
     let peer = Peer::python("eip_fake.py", &["unconnected"]).await;
     let mut running =
         Running::start(adapter(Config { slot: Slot::Number(5), ..config(peer.port()) }, &[("Rate", "auto")]));
-    running.disconnected(SOON).await;
-    let why = running.health().last_error().unwrap_or_default();
+    let why = ended(&mut running).await;
     assert!(why.contains("nothing is at that slot"), "{why}");
     running.stop().await;
 }
@@ -261,5 +274,80 @@ async fn a_quiet_link_that_dies_is_noticed() {
     running.value(0, &Native::Int(1_500), SOON).await;
     proxy.set(Weather::Silent);
     running.disconnected(SOON).await;
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mutated_structures_templates_and_fragments_over_three_hundred_connections() {
+    let peer = Peer::python("eip_fake.py", &["small"]).await;
+    let make = |port| {
+        let points = EACH.map(|(address, kind, _)| (address, kind));
+        adapter(Config { timeout: Duration::from_millis(200), ..config(port) }, &points)
+    };
+    guideway_contract::kit::trials::mutated(make, &peer, 300).await;
+}
+
+/// What cm-ethernetip's client makes of the controller that these tests were written with.
+#[tokio::test(flavor = "multi_thread")]
+async fn another_client_reads_the_same_of_this_controller() {
+    for arguments in [&[][..], &["connected"]] {
+        let fake = Peer::python("eip_fake.py", &[]).await;
+        let mut client = Peer::python_on("eip_client.py", &fake.port().to_string(), arguments).await;
+        assert_eq!(client.say("dint Rate").await, "1500");
+        assert_eq!(client.say("string Recipe").await, "ABC");
+        let tags = client.say("tags").await;
+        assert!(tags.contains("Cell") && tags.contains("Big"), "{tags}");
+        let cell = client.say("struct Cell").await;
+        assert!(cell.contains("'State': '7'") && cell.contains("Running"), "{cell}");
+    }
+}
+
+/// The profile that ships, read with what its own file says.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_profile_of_a_logix_cell_reads_and_commands_its_structure() {
+    let text =
+        include_str!("../../../device-profiles/rockwell-logix-cell.toml").replace("${tag}", "Guideway");
+    let profile: toml::Table = text.parse().unwrap();
+    let mut adapter = profile["adapter"].as_table().unwrap().clone();
+    assert_eq!(adapter.remove("kind").unwrap().as_str(), Some(EthernetIp::KIND));
+    let mut peer = Peer::python("eip_fake.py", &[]).await;
+    let mut config: Config = adapter.try_into().unwrap();
+    EthernetIp::set_address(&mut config, &format!("127.0.0.1:{}", peer.port())).unwrap();
+    let (names, points): (Vec<&str>, Vec<_>) = profile["points"]
+        .as_table()
+        .unwrap()
+        .iter()
+        .map(|(name, spec)| {
+            let text = |key: &str| spec.get(key).and_then(toml::Value::as_str);
+            let mut point = point(text("addr").unwrap(), text("type").unwrap());
+            point.access = match text("access") {
+                Some("w") => Access::Write,
+                Some("rw") => Access::ReadWrite,
+                _ => Access::Read,
+            };
+            assert_eq!(EthernetIp::check_point(&config, &point), [], "{name}");
+            (name.as_str(), point)
+        })
+        .unzip();
+    let index = |name: &str| u32::try_from(names.iter().position(|other| *other == name).unwrap()).unwrap();
+    let mut running = Running::start(EthernetIp::adapter(config, points));
+    for (name, wanted) in [
+        ("state", "1"),
+        ("estop_ok", "true"),
+        ("recipe", "RECIPE-1"),
+        ("good", "120"),
+        ("cycle", "12.5"),
+        ("power", "3.2"),
+        ("messages", "0100000002000000"),
+        ("result", "0"),
+    ] {
+        assert_eq!(running.latest(index(name)).await.value.to_string(), wanted, "{name}");
+    }
+    let outcome =
+        running.write(&[(index("cmd_recipe"), Native::text("NEXT")), (index("cmd"), Native::Int(11))]).await;
+    assert_eq!(outcome, Outcome::Done);
+    running.value(index("cmd"), &Native::Int(11), SOON).await;
+    let bytes = peer.say("get Guideway").await;
+    assert!(bytes[488..].starts_with("040000004e45585400"), "{bytes}");
     running.stop().await;
 }

@@ -29,8 +29,8 @@ pub struct Config {
     pub min_gap: Duration,
     /// How the serial line is set; unused over TCP.
     pub serial: SerialLine,
-    /// How a write is known to be done. `reply`: the control answers `!`. `read_back`: it answers nothing of use, so
-    /// the variable is read after each write; a write is done when it has the value.
+    /// How a write is known to be done. `reply`: the control answers `!`. `read_back`: it answers nothing of
+    /// use, so the variable is read after each write; a write is done when it has the value.
     pub acknowledge: Acknowledge,
 }
 
@@ -137,19 +137,21 @@ pub enum Acknowledge {
     ReadBack,
 }
 
-/// What a point of this protocol has beside `addr` (`Q104`, `Q600 5021`, `E10600`), `type`, `group` and `access`.
+/// What a point of this protocol has beside `addr` (`Q104`, `Q600 5021`, `E10600`), `type`, `group` and
+/// `access`.
 ///
-/// Types: `auto`, `f64`, `f32`, `i8` to `i64`, `u8` to `u64`, `bool`, `string[N]`, and `fields` (the reply's fields as
-/// a list of texts, the keyword first).
+/// Types: `auto`, `f64`, `f32`, `i8` to `i64`, `u8` to `u64`, `bool`, `string[N]`, and `fields` (the reply's
+/// fields as a list of texts, the keyword first).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Point {
-    /// Keywords, of which the reply must start with one; needed only for Q codes that are not known here. Known
-    /// are Q100, Q101, Q102, Q104, Q200, Q201, Q300, Q301, Q303, Q304, Q402, Q403, Q500 and Q600. Fewer keywords than
-    /// the question has choose: with `["PROGRAM"]` a point of Q500 keeps its value while the reply is `STATUS, BUSY`.
+    /// Keywords, of which the reply must start with one; needed only for Q codes that are not known here.
+    /// Known are Q100, Q101, Q102, Q104, Q200, Q201, Q300, Q301, Q303, Q304, Q402, Q403, Q500 and Q600. Fewer
+    /// keywords than the question has choose: with `["PROGRAM"]` a point of Q500 keeps its value while the
+    /// reply is `STATUS, BUSY`.
     pub expect: Vec<String>,
-    /// Which of the reply's comma-separated fields, 0 being the keyword; -1 is the whole reply. Left out: the value, which
-    /// is field 1, or the last field of `Q600`.
+    /// Which of the reply's comma-separated fields, 0 being the keyword; -1 is the whole reply. Left out: the
+    /// value, which is field 1, or the last field of `Q600`.
     pub field: Option<i32>,
     /// How the field is written. `hms`: `HHHHH:MM:SS`, read as seconds.
     pub format: Option<Format>,

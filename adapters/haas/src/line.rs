@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::link::Stream;
 
 /// How long after a lone `?` or a `BUSY` the answer itself may still come.
-const GRACE: Duration = Duration::from_millis(300);
+const GRACE: Duration = Duration::from_secs(1);
 /// The keyword that is asked for when one is needed to know where we are.
 pub(crate) const SENTINEL: Address = Address::Query(104);
 
@@ -86,7 +86,8 @@ impl Line {
         self.tainted
     }
 
-    /// Asks, and waits for the answer; `keywords` are those of the reply, where they are not the question's own.
+    /// Asks, and waits for the answer; `keywords` are those of the reply, where they are not the question's
+    /// own.
     ///
     /// # Errors
     /// No answer came in time, or the connection broke: the session is over.
@@ -100,7 +101,8 @@ impl Line {
         self.settle(outlet).await?;
         self.send(&format!("?{asked}\r\n")).await?;
         let limit = patience.unwrap_or(self.timeout);
-        let mut deadline = Instant::now() + limit;
+        let patient = Instant::now() + limit;
+        let mut deadline = patient;
         let mut doubt: Option<SmolStr> = None;
         loop {
             let Some(reply) = self.next(deadline, outlet).await? else {
@@ -114,7 +116,8 @@ impl Line {
                     deadline = deadline.min(Instant::now() + GRACE);
                     doubt = Some(reply.text);
                 }
-                Verdict::Echo => {}
+                // So the `?` was the echo's beginning.
+                Verdict::Echo => (deadline, doubt) = (patient, None),
                 Verdict::Foreign => self.foreign(&reply),
             }
         }
@@ -133,7 +136,8 @@ impl Line {
     ) -> Result<Told, SessionEnd> {
         self.settle(outlet).await?;
         self.send(&format!("?E{variable} {value}\r\n")).await?;
-        let mut deadline = deadline.min(Instant::now() + self.timeout);
+        let patient = deadline.min(Instant::now() + self.timeout);
+        let mut deadline = patient;
         let mut doubt = false;
         loop {
             let Some(reply) = self.next(deadline, outlet).await? else {
@@ -146,11 +150,12 @@ impl Line {
             // A no to a question names it; a no to a write does not.
             match reply.judge(Address::Variable(variable), &[]) {
                 Verdict::Refused(why) if !why.contains("?Q") => return Ok(Told::Refused(why.to_string())),
-                Verdict::Doubt => {
+                Verdict::Doubt if text == "?" => {
                     deadline = deadline.min(Instant::now() + GRACE);
                     doubt = true;
                 }
-                Verdict::Echo => {}
+                // So the `?` was the echo's beginning, and no no.
+                Verdict::Echo => (deadline, doubt) = (patient, false),
                 _ => self.foreign(&reply),
             }
         }

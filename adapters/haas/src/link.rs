@@ -58,7 +58,8 @@ fn open_serial(path: &str, line: &SerialLine) -> Result<tokio_serial::SerialStre
         })
         .open_native_async()
         .map_err(|error| error.to_string())?;
-    // What the line holds from before is nobody's answer; where it cannot be cleared, it is passed over later.
+    // What the line holds from before is nobody's answer; where it cannot be cleared, it is passed over
+    // later.
     let _ = stream.clear(tokio_serial::ClearBuffer::All);
     Ok(stream)
 }

@@ -10,7 +10,7 @@ use guideway_contract::{
 };
 use tokio::time::{Instant, sleep_until, timeout};
 
-use crate::codec::{Reply, Verdict, decode};
+use crate::codec::{Reply, decode};
 use crate::config::{Config, Point};
 use crate::line::{Answer, Line, SENTINEL};
 use crate::plan::{Plan, Work, unusable};
@@ -24,8 +24,11 @@ const WINDOW: usize = 8;
 const ATTEMPTS: usize = 3;
 /// After this long without a question one is asked, to see whether the control is still there.
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
-/// A question that ended two sessions is not asked again for so long.
-const QUIET: Duration = Duration::from_secs(600);
+/// A question that ended two sessions is not asked again for so long at first, then for twice as long each
+/// time.
+const REST: Duration = Duration::from_secs(30);
+/// The longest that it is not asked.
+const MOST_REST: Duration = Duration::from_secs(600);
 /// How long browsing may take.
 const BROWSING: Duration = Duration::from_secs(30);
 
@@ -99,8 +102,8 @@ impl Adapter for Mdc {
     }
 }
 
-/// Opens the connection and waits for its first answer, which proves that a control is there and that whatever was
-/// asked before has been answered.
+/// Opens the connection and waits for its first answer, which proves that a control is there and that
+/// whatever was asked before has been answered.
 async fn connect(config: &Config, outlet: &Outlet) -> Result<Line, SessionEnd> {
     let endpoint = || link::endpoint(config);
     let not_connected = |cause: String| SessionEnd::NotConnected { endpoint: endpoint(), cause };
@@ -225,8 +228,8 @@ impl Session<'_> {
                     held = self.variables_again(chunk, &again, outlet).await?;
                 }
             }
-            let cause = "another client asks this control for variables too, and the control's answers do not say whose \
-                         they are";
+            let cause = "another client asks this control for variables too, and the control does not say whose \
+                         its answers are";
             for (work, ..) in held {
                 self.bad(work, cause, outlet).await;
             }
@@ -251,8 +254,8 @@ impl Session<'_> {
         Ok(held)
     }
 
-    /// Asks for variables; gives those back whose answers do not name them, to be held until it is sure that they are
-    /// ours.
+    /// Asks for variables; gives those back whose answers do not name them, to be held until it is sure that
+    /// they are ours.
     async fn variables<'w>(
         &mut self,
         works: &'w [Work],
@@ -307,15 +310,19 @@ impl Session<'_> {
         }
     }
 
-    /// Asks, after the commands that wait; `None` for a question that is not asked at present, whose points are bad.
+    /// Asks, after the commands that wait; `None` for a question that is not asked at present, whose points
+    /// are bad.
     async fn ask(&mut self, work: &Work, outlet: &mut Outlet) -> Result<Option<Answer>, SessionEnd> {
         while let Ok(request) = outlet.commands().try_recv() {
             self.command(request, outlet).await?;
         }
         let question = &self.plan.questions[work.0];
         let address = question.address;
-        if self.unanswered.get(&address).is_some_and(|(times, last)| *times > 1 && last.elapsed() < QUIET) {
-            let cause = format!("the control does not answer {address}; it is asked again every 10 minutes");
+        if let Some((times, last)) = self.unanswered.get(&address)
+            && *times > 1
+            && last.elapsed() < MOST_REST.min(REST * (1 << (times - 2).min(8)))
+        {
+            let cause = format!("the control does not answer {address}; it is asked again after a while");
             self.bad(work, &cause, outlet).await;
             return Ok(None);
         }
@@ -342,13 +349,12 @@ impl Session<'_> {
         write::serve(&mut self.line, self.plan, self.config.acknowledge, request, outlet).await
     }
 
-    /// What a reply says to each of the points that wait for it. A reply that is for others of the question's points
-    /// leaves a point as it was.
+    /// What a reply says to each of the points that wait for it. A reply that is for others of the question's
+    /// points leaves a point as it was.
     fn readings(&self, work: &Work, reply: &Reply, at: Timestamp, outlet: &Outlet) -> Vec<RawReading> {
         let address = self.plan.questions[work.0].address;
-        let for_it = |expect: &[String]| {
-            expect.is_empty() || !matches!(reply.judge(address, expect), Verdict::Foreign)
-        };
+        let for_it =
+            |expect: &[String]| expect.is_empty() || expect.iter().any(|keyword| reply.starts(keyword));
         let readers = work.1.iter().map(|&reader| &self.plan.readers[reader]);
         readers
             .filter(|reader| for_it(&reader.expect))

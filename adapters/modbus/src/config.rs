@@ -193,6 +193,17 @@ impl Config {
                 issues.push(Issue::new(key, format!("{number} is out of range (1-{most})")));
             }
         }
+        if !self.address.is_empty() && serial_path(&self.address).is_none() {
+            match HostPort::parse(&self.address, &[]) {
+                Err(why) => issues.push(Issue::new("address", why)),
+                Ok(HostPort { port: Some(port), host }) => {
+                    let what =
+                        format!("`{}`: write `address = \"{host}\"` and `port = {port}`", self.address);
+                    issues.push(Issue::new("address", what));
+                }
+                Ok(_) => {}
+            }
+        }
         if self.port == 0 {
             issues.push(Issue::new("port", "0 is out of range (1-65535)"));
         }
@@ -328,9 +339,15 @@ mod tests {
 
     #[test]
     fn everything_wrong_is_said_at_once() {
-        let config = Config { max_registers: 126, port: 0, timeout: Duration::ZERO, ..Config::default() };
+        let config = Config {
+            address: "plc:5020".into(),
+            max_registers: 126,
+            port: 0,
+            timeout: Duration::ZERO,
+            ..Config::default()
+        };
         let keys: Vec<_> = config.check().into_iter().map(|issue| issue.key).collect();
-        assert_eq!(keys, ["max_registers", "port", "timeout"]);
+        assert_eq!(keys, ["max_registers", "address", "port", "timeout"]);
         assert_eq!(Config::default().check(), []);
     }
 

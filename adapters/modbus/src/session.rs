@@ -1,7 +1,8 @@
 //! One unit's session: turns of reading, commands between requests, and a sign of life when there is nothing to read.
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
-use std::future::{Future, pending};
+use std::future::{Future, pending, ready};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -111,6 +112,8 @@ impl Adapter for Machine {
                 plan,
                 down,
                 reply: Reply::default(),
+                turns: VecDeque::new(),
+                left: Vec::new(),
                 up: false,
                 heard: Instant::now(),
                 machine: self,
@@ -143,12 +146,25 @@ struct Session<'a> {
     plan: Plan,
     /// Of the plan's groups.
     schedule: Schedule,
+    /// What is being read.
+    turns: VecDeque<Turn>,
     down: Option<watch::Receiver<SmolStr>>,
     reply: Reply,
+    /// Readings of points that are left alone in this turn.
+    left: Vec<RawReading>,
     /// Whether the unit has answered.
     up: bool,
     /// When it last did.
     heard: Instant,
+}
+
+/// A group of points on its way through its batches.
+struct Turn {
+    group: usize,
+    /// The next batch.
+    at: usize,
+    /// Whether batches have been divided, so that some may be joined again.
+    changed: bool,
 }
 
 impl Session<'_> {
@@ -157,6 +173,7 @@ impl Session<'_> {
         let mut commanded = true;
         loop {
             let idle = self.heard + KEEP_ALIVE;
+            self.begin();
             tokio::select! {
                 biased;
                 () = cancel.cancelled() => return Err(SessionEnd::Stopped),
@@ -165,7 +182,8 @@ impl Session<'_> {
                     Some(request) => self.command(outlet, request).await?,
                     None => commanded = false,
                 },
-                () = self.schedule.due(), if self.up || self.schedule.next().is_some() => self.turn(outlet).await?,
+                () = ready(()), if !self.turns.is_empty() => self.step(outlet).await?,
+                () = self.schedule.due() => {}
                 () = sleep_until(if self.up { idle } else { self.heard }) => self.probe(outlet).await?,
             }
         }
@@ -238,30 +256,39 @@ impl Session<'_> {
         }
     }
 
-    /// Reads what is due.
-    async fn turn(&mut self, outlet: &mut Outlet) -> Result<(), SessionEnd> {
-        for group in self.schedule.take() {
-            let (mut at, mut changed) = (0, false);
-            while at < self.plan.groups[group].batches.len() {
-                while let Ok(request) = outlet.commands().try_recv() {
-                    self.command(outlet, request).await?;
-                }
-                changed |= self.batch(outlet, group, &mut at).await?;
-            }
-            if changed {
-                self.plan.join(group);
+    /// Puts what has become due before what is still being read, the fastest first.
+    fn begin(&mut self) {
+        for group in self.schedule.take().into_iter().rev() {
+            // A turn that is not over when the next one is due takes its place.
+            if !self.turns.iter().any(|turn| turn.group == group) {
+                self.turns.push_front(Turn { group, at: 0, changed: false });
             }
         }
-        Ok(())
+    }
+
+    /// Reads one batch. Turns take turns: a long one neither holds a short one up nor is held up by it.
+    async fn step(&mut self, outlet: &mut Outlet) -> Result<(), SessionEnd> {
+        let Some(mut turn) = self.turns.pop_front() else { return Ok(()) };
+        turn.changed |= self.batch(outlet, turn.group, &mut turn.at).await?;
+        if turn.at < self.plan.groups[turn.group].batches.len() {
+            self.turns.push_back(turn);
+            return Ok(());
+        }
+        if turn.changed {
+            self.plan.join(turn.group);
+        }
+        let readings = std::mem::take(&mut self.left);
+        self.send(outlet, RawBatch { arrival: Timestamp::now(), readings }).await
     }
 
     /// Reads one batch and goes on to the next, or divides it. Whether the plan has changed.
     async fn batch(&mut self, outlet: &mut Outlet, group: usize, at: &mut usize) -> Result<bool, SessionEnd> {
         let batch = &self.plan.groups[group].batches[*at];
         if let Some(cause) = batch.refused() {
-            let readings = self.all_bad(batch, cause, Timestamp::now());
+            let now = Timestamp::now();
+            let fields = batch.fields.iter().map(|index| &self.machine.fields[*index]);
+            self.left.extend(fields.map(|field| bad(field.id, cause.clone(), now)));
             *at += 1;
-            self.send(outlet, readings).await?;
             return Ok(false);
         }
         let (unit, request) = (batch.unit, batch.request());
@@ -373,7 +400,9 @@ impl Session<'_> {
             match self.write_one(outlet, unit, &request, left.min(self.machine.config.timeout)).await {
                 Ok(None) => {}
                 Ok(Some(code)) => {
-                    let mut why = format!("{place}: {}", codec::exception(code));
+                    let before =
+                        if done == 0 { String::new() } else { format!(", after {done} of {count} writes") };
+                    let mut why = format!("{place}: {}{before}", codec::exception(code));
                     if code == 1 && matches!(request, Request::MaskWrite { .. }) {
                         why.push_str(
                             "; a bit or byte of a register is written with function 22 only: reading the register and \
@@ -381,6 +410,10 @@ impl Session<'_> {
                         );
                     }
                     return (Outcome::Refused(why), Ok(()));
+                }
+                // Of a command that is half done it cannot be said that nothing was sent.
+                Err((Outcome::NotSent(why), end)) if done > 0 => {
+                    return (Outcome::Unknown(format!("after {done} of {count} writes: {why}")), Err(end));
                 }
                 Err((outcome, end)) => return (outcome, Err(end)),
             }

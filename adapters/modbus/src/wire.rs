@@ -73,6 +73,10 @@ impl Wire {
         reply: &mut Reply,
     ) -> Result<(), Failure> {
         reply.garbled = None;
+        // Unit 0 is everybody: all would do what one was asked, and none would answer.
+        if self.target.framing == Framing::Rtu && !(1..=247).contains(&unit) {
+            return Err(Failure::NotConnected(format!("{unit} is no unit on a serial line (1-247)")));
+        }
         let first = self.attempt(unit, request, patience, reply).await;
         match first {
             Err(Failure::Garbled(error)) if request.is_read() && self.target.framing == Framing::Rtu => {
@@ -95,12 +99,27 @@ impl Wire {
             self.line = None;
             return Err(failure);
         }
-        if let Some(at) = self.debts.iter().position(|debt| debt.unit == unit) {
-            let question = self.debts[at].question();
+        self.settle(unit, patience, reply).await?;
+        self.ask(unit, request, patience, reply).await
+    }
+
+    /// Makes sure that what `unit` next answers is the answer to what it is next asked.
+    async fn settle(&mut self, unit: u8, patience: Duration, reply: &mut Reply) -> Result<(), Failure> {
+        let mut exceptions = 0;
+        while let Some(debt) = self.debts.iter().find(|debt| debt.unit == unit) {
+            let question = debt.question();
             self.ask(unit, &question, patience, reply).await?;
+            // An exception has no length of its own: the first may be a late one, and the answer still to come.
+            if reply.exception.is_some() && exceptions == 0 {
+                exceptions += 1;
+                self.note_debt(unit, &question);
+                self.owed_until = Some(Instant::now());
+                self.connect().await?;
+                continue;
+            }
             self.debts.retain(|debt| debt.unit != unit);
         }
-        self.ask(unit, request, patience, reply).await
+        Ok(())
     }
 
     async fn ask(

@@ -15,7 +15,7 @@ use guideway_modbus::{Bus, BusConfig, Config, Parity, Point, Serial, adapter_on}
 use tokio::time::Instant;
 
 const SOON: Duration = Duration::from_secs(10);
-const TIMEOUT: Duration = Duration::from_millis(300);
+const TIMEOUT: Duration = Duration::from_millis(600);
 
 fn bus(address: &str) -> Bus {
     let serial = Serial { baud: 115_200, parity: Parity::None, ..Serial::default() };
@@ -44,16 +44,18 @@ async fn is_read(running: &mut Running, unit: u8) {
     running.value(1, &Native::Int(3_500 + i64::from(unit)), SOON).await;
 }
 
-/// The longest time between two readings of point 0, and how many of them took longer than two turns.
+/// The longest time between two readings of point 0, and how many took longer than half a time-out.
 async fn gaps(running: &mut Running, long: Duration) -> (Duration, usize) {
     running.collector.drain();
     let until = Instant::now() + long;
     let (mut last, mut longest, mut slow) = (Instant::now(), Duration::ZERO, 0);
     while let Ok(Some(signal)) = tokio::time::timeout_at(until, running.collector.next()).await {
-        let Signal::Raw(batch) = signal else { panic!("{signal:?} of a unit that is well") };
+        let Signal::Raw(batch) = signal else {
+            panic!("{signal:?} of a unit that is well: {:?}", running.health().last_error())
+        };
         if batch.readings.iter().any(|reading| reading.point.0 == 0) {
             longest = longest.max(last.elapsed());
-            slow += usize::from(last.elapsed() > Duration::from_millis(200));
+            slow += usize::from(last.elapsed() > TIMEOUT / 2);
             last = Instant::now();
         }
     }
@@ -75,7 +77,8 @@ async fn one_dead_unit_costs_one_time_out(mut peer: Peer, bus: Bus) {
     let (longest, slow) = gaps(&mut units[0].1, Duration::from_secs(8)).await;
     let tried = tries(&dead) - before;
     println!("longest gap {longest:?}, {slow} slow turns, dead unit tried {tried} times");
-    assert!(longest < TIMEOUT + Duration::from_millis(250), "{longest:?}");
+    // One, not two; what is left is for a machine that is busy with other tests.
+    assert!(longest < 2 * TIMEOUT, "{longest:?}");
     assert!(tried >= 2 && slow as u64 <= tried + 1, "{slow} slow turns, tried {tried} times");
     for (number, running) in &mut units {
         assert_eq!(running.health().counters.sessions.load(std::sync::atomic::Ordering::Relaxed), 1);

@@ -49,9 +49,9 @@ fn list(values: &[i64]) -> Native {
 async fn values_of_every_type_are_read() {
     let mut peer = Peer::python("modbus_peer.py", &[]).await;
     for line in [
-        "set 1 input 0 65535 17254 39322 39322 17254 26183 39577",
+        "set 1 input 0 65535 17254 39322 39322 17254 39577 26179",
         "set 1 input 10 258 772 1286 1800",
-        "set 1 input 20 4660 22136 18501 27756 28416",
+        "set 1 input 20 4660 22136 18501 27756 28448",
         "set 1 input 30 16373 21845 21845 21845",
         "set 1 input 40 65535 65535 65535 65535 32769 2",
     ] {
@@ -64,7 +64,7 @@ async fn values_of_every_type_are_read() {
         (point("input:0", "u16"), "65535"),
         (point("30002", "f32"), "230.6"),
         (ordered("input:3", "f32", ByteOrder::CDAB), "230.6"),
-        (ordered("input:5", "f32", ByteOrder::DCBA), "-1.589372e-23"),
+        (ordered("input:5", "f32", ByteOrder::DCBA), "230.6"),
         (point("input:10", "u32"), "16909060"),
         (ordered("input:10", "u32", ByteOrder::CDAB), "50594050"),
         (ordered("input:10", "u32", ByteOrder::BADC), "33620995"),
@@ -78,7 +78,7 @@ async fn values_of_every_type_are_read() {
         (point("input:10", "bytes[5]"), "0102030405"),
         (point("input:20", "bcd4"), "1234"),
         (point("input:20", "bcd8"), "12345678"),
-        (point("input:22", "string[6]"), "HElloo"),
+        (point("input:22", "string[6]"), "HEllo"),
         (point("input:30", "f64"), "1.3333333333333333"),
         (point("input:40", "i64"), "-1"),
         (point("input:40", "u64"), "18446744073709551615"),
@@ -95,13 +95,9 @@ async fn values_of_every_type_are_read() {
     ];
     let (points, expected): (Vec<_>, Vec<_>) = cases.into_iter().unzip();
     let names: Vec<_> = points.iter().map(|point| format!("{} {}", point.address, point.data_type)).collect();
-    peer.say("set 1 input 24 28527").await;
     let mut running = start(config(peer.port()), points);
     let found = texts(&mut running, expected.len()).await;
     for ((name, found), expected) in names.iter().zip(&found).zip(&expected) {
-        if name.starts_with("input:5 ") {
-            continue;
-        }
         assert_eq!(found, expected, "{name}");
     }
     assert_eq!(running.health().counters.faults(Fault::Rejected), 0);
@@ -303,4 +299,29 @@ async fn browsing_a_range_lists_what_is_there() {
     let coils = adapter.browse(&tables[0].address).await.unwrap();
     assert_eq!((coils.len(), coils[1].value.as_str()), (200, "true"));
     assert!(adapter.browse("holding:7-1").await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_turn_does_not_hold_up_a_short_one() {
+    let peer = Peer::python("modbus_peer.py", &[]).await;
+    // 200 requests a second at most: the slow points take a second, again and again.
+    let mut points = vec![point("holding:0", "u16")];
+    points.extend((0..200).map(|at| {
+        let mut slow = point(&format!("input:{}", 40 * at), "u16");
+        slow.period = Period::Every(Duration::from_millis(500));
+        slow
+    }));
+    let config = Config { min_gap: Duration::from_millis(5), ..config(peer.port()) };
+    let mut running = start(config, points);
+    let before = running.all(201, SOON).await;
+    let mut fast = 0;
+    let until = tokio::time::Instant::now() + Duration::from_secs(2);
+    while let Ok(Some(signal)) = tokio::time::timeout_at(until, running.collector.next()).await {
+        if let guideway_contract::Signal::Raw(batch) = signal {
+            fast += batch.readings.iter().filter(|reading| reading.point.0 == 0).count();
+        }
+    }
+    assert_eq!(before[200].value, Native::Int(7 * 7_960 + 1));
+    assert!(fast > 15, "{fast} readings of a point that is due 40 times in two seconds");
+    running.stop().await;
 }

@@ -47,7 +47,8 @@ pub struct Config {
     #[serde(with = "duration")]
     #[schemars(with = "String")]
     pub session_expiry: Duration,
-    /// The quality of service that is asked for: 0 (may be lost), 1 (may come twice), 2 (comes once).
+    /// The quality of service that is asked for: 0 (may be lost), 1 (may come twice), 2 (comes once as long
+    /// as the connection lasts).
     pub qos: u8,
     /// What messages look like.
     pub layout: Layout,
@@ -61,7 +62,7 @@ pub struct Config {
     pub max_payload: usize,
     /// After how long without any message the connection is given up and all is UNAVAILABLE. Default: never; a broker
     /// that is alive but has nothing to say is no fault. Points have a `stale` of their own.
-    #[serde(with = "duration::optional")]
+    #[serde(with = "duration::optional", skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub stale: Option<Duration>,
 }
@@ -221,7 +222,7 @@ pub struct Point {
     #[serde(rename = "where")]
     pub only: Option<Where>,
     /// After how long without a message for it the point is bad. Default: never.
-    #[serde(with = "duration::optional")]
+    #[serde(with = "duration::optional", skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub stale: Option<Duration>,
     /// A JSON pointer to an array whose elements are readings of their own, in the order of their times; `pointer`,

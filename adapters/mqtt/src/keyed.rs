@@ -36,19 +36,15 @@ impl<'o> Sink<'o> {
         Self { outlet, steps: Vec::new() }
     }
 
-    fn readings(&mut self) -> &mut Vec<Reading> {
-        if !matches!(self.steps.last(), Some(Step::Readings(_))) {
-            self.steps.push(Step::Readings(Vec::new()));
-        }
-        match self.steps.last_mut() {
-            Some(Step::Readings(readings)) => readings,
-            // The step was put there just before.
-            Some(Step::Signal(_)) | None => unreachable!("the last step holds readings"),
-        }
+    fn reading(&mut self, point: PointId, value: Value, time: Timestamp) {
+        self.extend(std::iter::once(Reading { point, value, time, quality: Quality::Good }));
     }
 
-    fn reading(&mut self, point: PointId, value: Value, time: Timestamp) {
-        self.readings().push(Reading { point, value, time, quality: Quality::Good });
+    fn extend(&mut self, more: impl IntoIterator<Item = Reading>) {
+        match self.steps.last_mut() {
+            Some(Step::Readings(readings)) => readings.extend(more),
+            Some(Step::Signal(_)) | None => self.steps.push(Step::Readings(more.into_iter().collect())),
+        }
     }
 
     fn signal(&mut self, signal: Signal) {

@@ -51,3 +51,26 @@ impl Protocol for Mqtt {
         Box::new(session::Session::new(config, points))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_instance_says_where_its_broker_is() {
+        let mut config = Config::default();
+        assert_eq!(Mqtt::set_address(&mut config, " mqtts://broker "), Ok(()));
+        assert_eq!(Mqtt::adapter(config.clone(), Vec::new()).endpoint(), "mqtts://broker:8883");
+        assert!(Mqtt::set_address(&mut config, "http://broker").is_err());
+        assert_eq!(config.address, "mqtts://broker");
+    }
+
+    #[test]
+    fn the_schemas_know_every_key() {
+        let config = serde_json::to_value(schemars::schema_for!(Config)).unwrap_or_default();
+        assert_eq!(config["properties"].as_object().map(serde_json::Map::len), Some(17));
+        let point = serde_json::to_value(schemars::schema_for!(Point)).unwrap_or_default();
+        assert_eq!(point["properties"]["where"]["anyOf"][0]["$ref"], "#/$defs/Where");
+        assert_eq!(point["additionalProperties"], false);
+    }
+}

@@ -25,6 +25,8 @@ const RECEIVE_MAXIMUM: u16 = 512;
 /// Requests that may wait to be sent. As many messages as have ids can be unacknowledged at once, so that there is
 /// always room for an acknowledgement.
 const REQUESTS: usize = 70_000;
+/// Messages that may be published without an acknowledgement; commands come one after the other.
+const IN_FLIGHT: u16 = 16;
 /// The largest packet MQTT can carry, in bytes.
 const MOST_PACKET_BYTES: usize = 268_435_460;
 /// Packets that are read before those that wait are handed over.
@@ -59,6 +61,11 @@ impl Options {
 
     fn keep_alive_seconds(&self) -> u16 {
         u16::try_from(self.keep_alive.as_secs()).unwrap_or(u16::MAX).max(1)
+    }
+
+    /// The library's own patience with connecting: more than ours, which says better what has happened.
+    fn librarys_timeout(&self) -> Duration {
+        self.connect_timeout + Duration::from_secs(5)
     }
 
     /// How long nothing at all may happen before the connection is taken for dead: a ping and its answer.

@@ -96,6 +96,10 @@ impl Session {
             heard: Instant::now(),
         };
         let end = up.run(outlet).await;
+        if let Some((_, Some(reply))) = up.writing.take() {
+            // A requester that has gone away no longer needs the answer.
+            let _ = reply.send(Outcome::Unknown(format!("{end} before the broker had acknowledged")));
+        }
         if matches!(end, SessionEnd::Stopped) {
             up.link.disconnect().await;
         }
@@ -266,19 +270,24 @@ impl Up<'_> {
         outlet: &Outlet,
     ) -> Option<SessionEnd> {
         self.subscribing = None;
-        let Ok(refused) = result else {
-            // The connection knows best why it ended.
-            self.link.inbound.close();
-            return None;
+        let refused = match result {
+            Ok(refused) => refused,
+            Err(cause) => {
+                // The connection knows better why it ended, where it did.
+                let ended = tokio::time::timeout(Duration::from_secs(1), self.link.over()).await;
+                let cause =
+                    ended.map_or_else(|_| format!("the subscription failed: {cause}"), |ended| ended.cause);
+                return Some(SessionEnd::Lost(cause));
+            }
         };
-        let why: Vec<(&String, &Cause)> = self
+        let refused: Vec<(&String, &Cause)> = self
             .filters
             .iter()
             .zip(&refused)
             .filter_map(|(filter, why)| Some((filter, why.as_ref()?)))
             .collect();
-        if let Some((filter, why)) = why.first()
-            && why.len() == self.filters.len()
+        if refused.len() == self.filters.len()
+            && let Some((filter, why)) = refused.first()
         {
             let cause =
                 format!("the broker lets {} subscribe to nothing ({filter}: {why})", who(self.config));
@@ -286,7 +295,7 @@ impl Up<'_> {
         }
         let now = Timestamp::now();
         let mut readings = Vec::new();
-        for (filter, why) in why {
+        for (filter, why) in refused {
             tracing::warn!(adapter = outlet.name(), filter, why, "the broker refuses a subscription");
             let hit = self.plan.rules.iter().filter(|rule| crate::address::covers(filter, &rule.filter));
             let cause = format!("the broker refuses the subscription to {filter} ({why})");

@@ -1,6 +1,6 @@
 //! Against mosquitto: every layout, wildcards, qualities of service, writes, browsing.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail that way")]
+#![expect(clippy::unwrap_used, reason = "tests fail that way")]
 
 mod common;
 
@@ -283,5 +283,40 @@ async fn silence_of_a_topic_makes_its_points_bad_and_silence_of_all_ends_the_ses
     running.value(0, &Native::Int(2), SOON).await;
     running.disconnected(SOON).await;
     assert!(running.health().last_error().is_none_or(|error| error.contains("no byte for 3000 ms")));
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_io_link_master_is_read_as_its_profile_says() {
+    let mut peer = Peer::python("mqtt_peer.py", &["quiet"]).await;
+    let of =
+        |path: &str| format!(r#""pointer":"/data/payload/{}/data","missing":"bad""#, path.replace('/', "~1"));
+    let pdin = of("/iolinkmaster/port[1]/iolinkdevice/pdin");
+    let keys = [
+        format!("{{{}}}", of("/processdatamaster/temperature")),
+        format!("{{{}}}", of("/iolinkmaster/port[1]/iolinkdevice/status")),
+        format!(r#"{{{pdin},"format":"hex","bit_offset":2,"bit_length":14}}"#),
+        format!(r#"{{{pdin},"format":"hex","bit_offset":0,"bit_length":1}}"#),
+    ];
+    let types = ["f64", "u8", "i16", "bool"];
+    let list: Vec<_> =
+        types.iter().zip(&keys).map(|(kind, keys)| ("iolink/master-1", *kind, keys.as_str())).collect();
+    let mut running = Running::start(adapter(config(peer.port(), r#"{"version":"3.1.1"}"#), &list));
+    running.connected(SOON).await;
+    let event = |pdin: &str| {
+        format!(
+            r#"pub 0 0 iolink/master-1 {{"code":"event","cid":4711,"adr":"","data":{{"eventno":"6317","srcurl":"/timer[1]/counter/datachanged","payload":{{"/timer[1]/counter":{{"code":200,"data":1}},"/processdatamaster/temperature":{{"code":200,"data":39}},"/iolinkmaster/port[1]/iolinkdevice/status":{{"code":200,"data":2}},"/iolinkmaster/port[1]/iolinkdevice/pdin":{pdin}}}}}}}"#
+        )
+    };
+    say(&mut peer, &event(r#"{"code":200,"data":"03B9"}"#)).await;
+    let values: Vec<_> = running.all(4, SOON).await.iter().map(|reading| reading.value.to_string()).collect();
+    assert_eq!(values, ["39", "2", "238", "true"]);
+    say(&mut peer, &event(r#"{"code":503}"#)).await;
+    let deadline = tokio::time::Instant::now() + SOON;
+    let gone = running.reading(2, deadline, Native::is_bad).await.value.to_string();
+    assert!(
+        gone.contains("there is no `/data/payload/~1iolinkmaster~1port[1]~1iolinkdevice~1pdin/data`"),
+        "{gone}"
+    );
     running.stop().await;
 }

@@ -1,6 +1,6 @@
 //! Users, passwords, certificates, and what a broker allows.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail that way")]
+#![expect(clippy::unwrap_used, reason = "tests fail that way")]
 
 mod common;
 
@@ -128,4 +128,46 @@ async fn a_broker_that_never_answers_is_given_up_in_time() {
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let error = refusal(r#"{"connect_timeout":"300ms"}"#, listener.local_addr().unwrap().port()).await;
     assert!(error.contains("did not accept within 300 ms"), "{error}");
+}
+
+/// A broker of MQTT 3.1.1 that answers a subscription with these codes, and then sends `1` to the topic `b`
+/// where it has accepted one.
+async fn choosy_broker(codes: &'static [u8]) -> u16 {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut packet = [0; 1_024];
+            let _ = stream.read(&mut packet).await;
+            let _ = stream.write_all(&[0x20, 2, 0, 0]).await;
+            let _ = stream.read(&mut packet).await;
+            let length = u8::try_from(2 + codes.len()).unwrap();
+            let answer =
+                [&[0x90, length, packet[2], packet[3]], codes, &[0x30, 4, 0, 1, b'b', b'1']].concat();
+            let _ = stream.write_all(&answer).await;
+            // Pings are not answered: the session ends by itself.
+            while matches!(stream.read(&mut packet).await, Ok(1..)) {}
+        }
+    });
+    port
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_subscription_that_is_refused_makes_its_points_bad_and_no_others() {
+    let port = choosy_broker(&[0x80, 0x00]).await;
+    let list = [("a/#", "auto", "{}"), ("b", "auto", "{}"), ("a/x", "auto", "{}")];
+    let mut running = Running::start(adapter(config(port, r#"{"version":"3.1.1"}"#), &list));
+    let values: Vec<_> = running.all(3, SOON).await.iter().map(|reading| reading.value.to_string()).collect();
+    let refused = "(the broker refuses the subscription to a/# (refused))";
+    assert_eq!(values, [refused, "1", refused]);
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_who_may_subscribe_to_nothing_is_told_so() {
+    let port = choosy_broker(&[0x80]).await;
+    let error = refusal(r#"{"version":"3.1.1","user":"machine","password":"secret"}"#, port).await;
+    assert!(error.contains("the broker lets the user machine subscribe to nothing (a: refused)"), "{error}");
 }

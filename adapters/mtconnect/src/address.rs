@@ -69,6 +69,11 @@ impl Base {
         self.join(&["current"])
     }
 
+    /// `/current`, as it was after that sequence.
+    pub(crate) fn current_at(&self, sequence: u64) -> Url {
+        self.ask("current", &[("at", sequence)])
+    }
+
     /// `/sample`, with what is asked for.
     pub(crate) fn sample(&self, query: &[(&str, u64)]) -> Url {
         self.ask("sample", query)

@@ -1,5 +1,7 @@
 //! Requests to an agent: with deadlines, caps and bounded redirects.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -79,10 +81,13 @@ fn told(problems: &[Problem]) -> String {
 pub(crate) struct Client {
     http: Http,
     timeout: Duration,
+    heartbeat: Duration,
     most: usize,
     user: Option<(String, Option<String>)>,
     token: Option<String>,
     accept: &'static str,
+    /// Bytes of whole documents read.
+    bytes: Arc<AtomicUsize>,
 }
 
 /// An answer to a request for a stream.
@@ -104,13 +109,16 @@ impl Client {
             .tcp_nodelay(true)
             .no_proxy()
             .http1_only()
+            // Servers on controls are old and small; what they write into their headers is not always right.
+            .http1_allow_spaces_after_header_name_in_responses(true)
+            .http1_ignore_invalid_headers_in_responses(true)
             .pool_max_idle_per_host(2)
             .user_agent(concat!("guideway/", env!("CARGO_PKG_VERSION")));
         builder = builder.tls_backend_preconfigured(if secure {
             tls::client_config(config)?
         } else {
             // Not used: a redirect from http to https leaves the host's port and is refused.
-            let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+            let provider = Arc::new(rustls::crypto::ring::default_provider());
             rustls::ClientConfig::builder_with_provider(provider)
                 .with_safe_default_protocol_versions()
                 .map_err(|error| error.to_string())?
@@ -120,9 +128,11 @@ impl Client {
         Ok(Self {
             http: builder.build().map_err(|error| causes(&error))?,
             timeout: config.timeout,
+            heartbeat: config.heartbeat,
             most: config.max_document,
             user: config.user.clone().map(|user| (user, password)),
             token: config.token.as_deref().map(secret::resolve).transpose()?,
+            bytes: Arc::default(),
             accept: if config.format == Format::Json { JSON } else { XML },
         })
     }
@@ -135,6 +145,11 @@ impl Client {
     /// A device model or assets, as XML where the agent can.
     pub(crate) async fn tree(&self, url: Url) -> Result<Document, Failure> {
         self.fetch(url, XML).await
+    }
+
+    /// The bytes of documents read since this was last asked; streams count their own.
+    pub(crate) fn take_bytes(&self) -> usize {
+        self.bytes.swap(0, Relaxed)
     }
 
     async fn fetch(&self, url: Url, accept: &'static str) -> Result<Document, Failure> {
@@ -150,7 +165,9 @@ impl Client {
 
     /// Asks for a stream.
     pub(crate) async fn open(&self, url: Url) -> Result<Opened, Failure> {
-        let deadline = Instant::now() + self.timeout;
+        // Some servers send nothing, not even headers, before the first part.
+        let patience = self.timeout + self.heartbeat;
+        let deadline = Instant::now() + patience;
         let whole = async {
             // Packed parts may wait in the packer until there are more.
             let mut response = self.get(url, self.accept, Some("identity")).await?;
@@ -180,7 +197,7 @@ impl Client {
             }
             Ok(Opened::Stream(Box::new(Stream { response, parts, bytes: 0 })))
         };
-        timeout_at(deadline, whole).await.map_err(|_| Failure::Late(self.timeout))?
+        timeout_at(deadline, whole).await.map_err(|_| Failure::Late(patience))?
     }
 
     async fn get(
@@ -208,7 +225,10 @@ impl Client {
     async fn body(&self, mut response: Response, mut body: Vec<u8>) -> Result<Bytes, Failure> {
         loop {
             match response.chunk().await {
-                Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+                Ok(Some(chunk)) => {
+                    self.bytes.fetch_add(chunk.len(), Relaxed);
+                    body.extend_from_slice(&chunk);
+                }
                 Ok(None) => return Ok(body.into()),
                 // Some servers count their own documents wrong; whether it is whole, the document shows.
                 Err(error) if error.is_body() || error.is_decode() => {
@@ -326,11 +346,6 @@ impl Stream {
             Ok(None) => Ok(Heard::End),
             Err(error) => Err(Failure::Broken(causes(&error))),
         }
-    }
-
-    /// Whether a part has begun and not ended.
-    pub(crate) fn is_within(&self) -> bool {
-        self.parts.is_within()
     }
 
     /// The bytes read since this was last asked.

@@ -62,7 +62,8 @@ pub struct Config {
     pub certificate: Option<PathBuf>,
     /// File of our own certificate's private key (PEM, not encrypted).
     pub key: Option<PathBuf>,
-    /// User name, where the agent or the proxy before it wants one; with `password`.
+    /// User name, where the agent or the proxy before it wants one; with `password`. Use `https`: over `http` anyone on the way
+    /// can read both.
     pub user: Option<String>,
     /// The user's password; `$NAME` takes it from the environment, `$$…` is a password that begins with a dollar sign.
     pub password: Option<String>,
@@ -169,10 +170,10 @@ impl Config {
         }
         match (&self.certificate, &self.key) {
             (Some(_), None) => {
-                issues.push(Issue::new("certificate", "is given without `key`; both are needed"))
+                issues.push(Issue::new("certificate", "is given without `key`; both are needed"));
             }
             (None, Some(_)) => {
-                issues.push(Issue::new("key", "is given without `certificate`; both are needed"))
+                issues.push(Issue::new("key", "is given without `certificate`; both are needed"));
             }
             _ => {}
         }

@@ -105,6 +105,10 @@ fn taken(tree: &Tree, element: &Element, uuid: SmolStr, name: SmolStr) -> Device
     if name.is_empty() {
         device.set("name", device.attribute("id").unwrap_or(&uuid).to_owned().as_str());
     }
+    if device.attribute("id").is_none() {
+        let part = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
+        device.set("id", &format!("d_{}", uuid.chars().map(part).collect::<String>()));
+    }
     // It stands for the content as the peer has it.
     device.unset("hash");
     let mut ids = Vec::new();
@@ -115,7 +119,10 @@ fn taken(tree: &Tree, element: &Element, uuid: SmolStr, name: SmolStr) -> Device
 
 fn clean(element: &mut Element, ids: &mut Vec<SmolStr>) {
     if element.is("DataItem") {
-        element.unset("nativeUnits");
+        // Without units nothing is converted, and those of the machine are all that is known.
+        if element.attribute("units").is_some() {
+            element.unset("nativeUnits");
+        }
         element.unset("nativeScale");
         let is_filter = |node: &Node| match node {
             Node::Element(child) => child.is("Filters") || child.is("Filter"),
@@ -180,7 +187,8 @@ mod tests {
         <Linear id='x' name='X'><DataItems><DataItem id='xp' name='Xpos' category='SAMPLE' type='POSITION' \
         subType='ACTUAL' units='MILLIMETER' nativeUnits='INCH' nativeScale='10'><Filters><Filter type='PERIOD'>5</Filter>\
         </Filters></DataItem></DataItems></Linear></Components></Axes></Components></Device>\
-        <Device id='e' name='M2' x:color='red'/></Devices></MTConnectDevices>";
+        <Device name='M2' x:color='red'><DataItems><DataItem id='t' category='SAMPLE' type='TEMPERATURE' \
+        nativeUnits='FAHRENHEIT'/></DataItems></Device></Devices></MTConnectDevices>";
 
     fn tree() -> Tree {
         match document(PROBE.as_bytes()) {
@@ -217,7 +225,8 @@ mod tests {
         assert!(device.xml.starts_with("<Device xmlns=\"urn:mtconnect.org:MTConnectDevices:2.2\" id=\"d\""));
         assert!(device.xml.contains("units=\"MILLIMETER\""));
         assert!(model.followed[1].xml.contains("xmlns:x=\"urn:x\""));
-        assert!(model.followed[1].xml.contains("uuid=\"M2\""));
+        assert!(model.followed[1].xml.contains("uuid=\"M2\" id=\"d_M2\""), "{}", model.followed[1].xml);
+        assert!(model.followed[1].xml.contains("nativeUnits=\"FAHRENHEIT\""));
     }
 
     #[test]
@@ -235,7 +244,7 @@ mod tests {
     #[test]
     fn browsing_tells_ids_paths_and_units() {
         let found = found(&tree());
-        assert_eq!(found.len(), 2);
+        assert_eq!(found.len(), 3);
         assert_eq!(found[1].address, "xp");
         assert_eq!(found[1].label, "M1/Axes/Linear[X]/Xpos");
         assert_eq!(found[1].note, "SAMPLE POSITION ACTUAL");

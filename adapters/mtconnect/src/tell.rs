@@ -22,8 +22,13 @@ const MAX_ALIASES: usize = 65_536;
 pub(crate) enum Which {
     /// Changes from this sequence on.
     From(u64),
-    /// A state after nothing was known; with a number only what is older than it, for the rest comes as changes.
-    State(Option<u64>),
+    /// A state after nothing was known.
+    All,
+    /// Of a state what is older than this sequence and no data set; the rest comes as changes.
+    Before(u64),
+    /// Of a state the data sets and tables. Changes make whole ones only on top of those from before them; where these are
+    /// not to be had, those of now stand in for them, and the changes bring them to themselves again.
+    Sets,
     /// A state after changes were lost, of which those before this sequence were told.
     Gap(u64),
 }
@@ -64,7 +69,7 @@ pub(crate) async fn tell(
     for observed in &streams.observations {
         let Some(Some((device, scope))) = devices.get(observed.device) else { continue };
         if takes_assets && is_of_assets(&observed.element) {
-            if is_told(which, observed, false) {
+            if is_told(which, observed, Shape::Text) {
                 news.extend(asset(observed, device));
             }
             continue;
@@ -72,13 +77,13 @@ pub(crate) async fn tell(
         let key = observed.element.attribute("dataItemId").or_else(|| observed.element.attribute("name"));
         let found = scope.zip(key).and_then(|(scope, key)| points.find(scope, key));
         let Some(point) = found else {
-            if is_told(which, observed, false) {
+            if is_told(which, observed, Shape::Text) {
                 let key = key.unwrap_or("without an id").to_owned();
                 outlet.fault(Fault::Unmapped, || format!("data item `{key}` of device `{}`", device.uuid));
             }
             continue;
         };
-        if !is_told(which, observed, point.shape == Shape::Condition) {
+        if !is_told(which, observed, point.shape) {
             continue;
         }
         let time = time_of(&observed.element, arrival, outlet);
@@ -105,13 +110,18 @@ pub(crate) async fn tell(
     news
 }
 
-fn is_told(which: Which, observed: &Observed, is_condition: bool) -> bool {
-    let Some(sequence) = observed.sequence else { return true };
-    match which {
-        Which::From(from) => sequence >= from,
-        Which::State(before) => before.is_none_or(|before| sequence < before),
+fn is_told(which: Which, observed: &Observed, shape: Shape) -> bool {
+    let is_set = matches!(shape, Shape::DataSet | Shape::Table);
+    match (which, observed.sequence) {
+        (Which::Sets, _) => is_set,
+        (Which::Before(_), _) if is_set => false,
+        (Which::All, _) | (_, None) => true,
+        (Which::From(from), Some(sequence)) => sequence >= from,
+        (Which::Before(known), Some(sequence)) => sequence < known,
         // An entry that is left keeps its sequence when another of its condition ends.
-        Which::Gap(known) => sequence >= known || (is_condition && !observed.element.is("Normal")),
+        (Which::Gap(known), Some(sequence)) => {
+            sequence >= known || (shape == Shape::Condition && !observed.element.is("Normal"))
+        }
     }
 }
 

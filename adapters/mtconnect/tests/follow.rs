@@ -1,4 +1,5 @@
 //! What an agent says arrives as it was said, whatever the form.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a helper that cannot go on fails the test")]
 
 mod common;
 
@@ -184,6 +185,22 @@ async fn a_model_that_changes_while_the_agent_runs_is_taken_over() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_device_that_the_agent_gets_while_it_runs_is_followed() {
+    let (mut peer, mut gateway) = pair(&[], |config| config.devices = Vec::new()).await;
+    gateway.text("avail", "AVAILABLE").await;
+    peer.say("burst x 10").await;
+    peer.say("device M3").await;
+    peer.say("burst x 10").await;
+    gateway.text("availM3", "AVAILABLE").await;
+    gateway.number("x", 20).await;
+    assert!(gateway.models.contains_key("uuid-M3"));
+    let mut numbers = gateway.numbers("x");
+    numbers.dedup();
+    assert_eq!(numbers, (1..=20).collect::<Vec<_>>(), "nothing is lost");
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_item_that_the_gateway_does_not_know_is_counted() {
     let (mut peer, mut gateway) = pair(&[], |_| {}).await;
     gateway.text("avail", "AVAILABLE").await;
@@ -253,6 +270,20 @@ async fn browsing_lists_the_data_items() {
     assert!(found.iter().any(|found| found.address == "conn"));
     let nobody = config(1);
     assert!(common::adapter(nobody).browse("").await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_end_of_a_condition_has_the_id_of_its_beginning() {
+    let (mut peer, mut gateway) = pair(&[], |_| {}).await;
+    gateway.text("avail", "AVAILABLE").await;
+    peer.say(
+        r#"obs {"id":"sys","level":"Fault","value":"Hot","attrs":{"nativeCode":"7","conditionId":"hot-1"}}"#,
+    )
+    .await;
+    peer.say(r#"obs {"id":"sys","level":"Normal","attrs":{"nativeCode":"7"}}"#).await;
+    let is_over = |said: &[Said]| matches!(common::latest(said, "sys"), Some(Value::Condition(last)) if last.level == Level::Normal && last.key() == "hot-1");
+    gateway.until("end of the condition", is_over).await;
+    gateway.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,4 +1,5 @@
 //! Agents and networks that go away and come back.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a helper that cannot go on fails the test")]
 
 mod common;
 
@@ -42,6 +43,31 @@ async fn what_happened_while_the_network_was_down_is_told_afterwards() {
     assert_eq!(gateway.faults(Fault::Rejected), 0);
     assert!(!gateway.said.iter().any(|said| matches!(said, Said::Model(_))), "the model is known");
     gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_set_is_whole_again_after_it_changed_while_the_network_was_down() {
+    for (arguments, at) in [(&[][..], "\"at\": 1"), (&["--plain"][..], "\"current\": 3")] {
+        let (mut peer, proxy, mut gateway) = broken(arguments).await;
+        peer.say(r#"obs {"id":"vars","value":{"b":2}}"#).await;
+        peer.say(r#"obs {"id":"sys","level":"Normal","attrs":{"nativeCode":"1"}}"#).await;
+        peer.say("burst x 1").await;
+        gateway.said.clear();
+        proxy.set(Weather::Clear);
+        gateway.number("x", 16).await;
+        let mut keys = std::collections::BTreeSet::new();
+        assert_eq!(gateway.numbers("x"), (11..=16).collect::<Vec<_>>());
+        for value in gateway.told("vars") {
+            let Value::DataSet(set) = value else { panic!("{value:?}") };
+            keys.extend(set.entries().iter().map(|entry| entry.key.clone()));
+        }
+        assert_eq!(keys.into_iter().collect::<Vec<_>>(), ["a", "b"], "{arguments:?}");
+        let last = gateway.told("sys").pop();
+        assert_eq!(last, Some(common::condition(guideway_contract::Level::Normal, "1", "")));
+        let stat = peer.say("stat").await;
+        assert!(stat.contains(at), "{stat}");
+        gateway.stop().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

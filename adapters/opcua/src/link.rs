@@ -329,7 +329,7 @@ fn choose(
     if fits.is_empty() {
         let mut list: Vec<String> = offered
             .iter()
-            .map(|one| format!("{} with {}", mode_word(one.security_mode), policy(one).to_str()))
+            .map(|one| format!("{} with {}", mode_word(one.security_mode), policy_word(one)))
             .collect();
         list.sort();
         list.dedup();
@@ -380,6 +380,12 @@ fn choose(
     endpoint.endpoint_url =
         if path.is_empty() { format!("{url}{}", split(own).1) } else { url.to_owned() }.into();
     Ok(endpoint)
+}
+
+/// The last part of a policy's URI.
+fn policy_word(endpoint: &EndpointDescription) -> &str {
+    let uri = endpoint.security_policy_uri.as_ref();
+    uri.rsplit('#').next().unwrap_or(uri)
 }
 
 fn mode_word(mode: MessageSecurityMode) -> &'static str {

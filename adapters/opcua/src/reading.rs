@@ -18,7 +18,8 @@ pub(crate) fn reading(
     times: Times,
     arrival: Timestamp,
 ) -> RawReading {
-    let source = || said.source_timestamp.as_ref().and_then(|time| value::time(time, shapes.ahead));
+    // The library leaves the source's times as they are.
+    let source = || said.source_timestamp.as_ref().and_then(|time| value::time(time, 0));
     let server = || said.server_timestamp.as_ref().and_then(|time| value::time(time, shapes.ahead));
     let time = match times {
         Times::Source => source().or_else(server),

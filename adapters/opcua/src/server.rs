@@ -106,7 +106,7 @@ impl Server {
                             target.remaining_path_index == u32::MAX && target.target_id.server_index == 0
                         });
                         target.map(|target| target.target_id.node_id).ok_or(StatusCode::BadNoMatch)
-                    }))
+                    }));
                 }
                 Ok(results) => return Err(mismatch("nodes", asked.len(), results.len())),
                 Err(error) => match self.link.failure(&error) {

@@ -139,7 +139,7 @@ impl Subscription {
                             Item::Missing(words(status))
                         }
                         status => Item::Refused(status),
-                    }))
+                    }));
                 }
                 Err(error) => match server.link.failure(&error) {
                     Failure::Over(end) => return Err(end),

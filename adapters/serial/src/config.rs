@@ -14,11 +14,11 @@ use crate::point::Decimal;
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// Where the device is: a serial line's device file (`/dev/ttyS1`, `COM3`) or `host:port`; an instance may also say
-    /// `listen://0.0.0.0:6001`.
+    /// Where the device is: a serial line's device file (`/dev/ttyS1`, `COM3`) or `host:port`; an instance
+    /// may also say `listen://0.0.0.0:6001`.
     pub address: String,
-    /// For devices that connect to the gateway: the address and port to listen at, as in `0.0.0.0:6001`. One device at
-    /// a time; a new connection replaces the one before.
+    /// For devices that connect to the gateway: the address and port to listen at, as in `0.0.0.0:6001`. One
+    /// device at a time; a new connection replaces the one before.
     pub listen: String,
     /// The port, where `address` has none.
     pub port: u16,
@@ -34,8 +34,10 @@ pub struct Config {
     #[serde(with = "duration")]
     #[schemars(with = "String")]
     pub min_gap: Duration,
-    /// For devices that send regularly: after so long without a frame the session ends, and all points with it. A session
-    /// then begins with the first frame. Left out, a point keeps its value while the link is open.
+    /// For devices that send regularly: after so long without a frame the session ends, and all points with
+    /// it. A session then begins with the first frame. Left out, a point keeps its value while the link is
+    /// open; a serial line always is, and a TCP connection to a device that only sends and has lost its power
+    /// may be for hours.
     #[serde(with = "duration::optional")]
     #[schemars(with = "Option<String>")]
     pub stale: Option<Duration>,
@@ -49,11 +51,11 @@ pub struct Config {
     pub max_frame: usize,
     /// How characters are encoded.
     pub encoding: Encoding,
-    /// Two hexadecimal digits at the end of each frame's text that must be right; frames where they are not are thrown
-    /// away and counted.
+    /// Two hexadecimal digits at the end of each frame's text that must be right; frames where they are not
+    /// are thrown away and counted.
     pub checksum: Checksum,
-    /// What stands between fields; empty: commas if the text has one, else semicolons, else blanks. A point may say
-    /// otherwise.
+    /// What stands between fields; empty: commas if the text has one, else semicolons, else blanks. A point
+    /// may say otherwise.
     pub separator: String,
     /// What stands before the fraction of a number: `point` or `comma`. A point may say otherwise.
     pub decimal: Decimal,
@@ -119,8 +121,8 @@ impl Config {
     }
 }
 
-/// Where a frame begins and ends. At most one of `end`, `length` and `gap`; with none of them a frame is a line, ended by CR,
-/// LF or both.
+/// Where a frame begins and ends. At most one of `end`, `length` and `gap`; with none of them a frame is a
+/// line, ended by CR, LF or both.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Frame {
@@ -130,8 +132,8 @@ pub struct Frame {
     pub end: String,
     /// How many bytes a frame has, without its start.
     pub length: Option<usize>,
-    /// A frame ends when nothing has come for so long. Over TCP and USB adapters bytes come in bursts: 50ms is a
-    /// sensible least.
+    /// A frame ends when nothing has come for so long. Over TCP and USB adapters bytes come in bursts: 50ms
+    /// is a sensible least.
     #[serde(with = "duration::optional")]
     #[schemars(with = "Option<String>")]
     pub gap: Option<Duration>,

@@ -33,7 +33,8 @@ impl Connection {
         }
     }
 
-    /// Waits until bytes have come, or the gap that ends a frame is over; then [`take`](Self::take). Can be cancelled.
+    /// Waits until bytes have come, or the gap that ends a frame is over; then [`take`](Self::take). Can be
+    /// cancelled.
     ///
     /// # Errors
     /// The link broke.

@@ -1,7 +1,9 @@
-//! Text over serial lines and TCP: lines and frames, fields, patterns; DPRNT, gauges, scales, barcode readers.
+//! Text over serial lines and TCP: lines and frames, fields, patterns; DPRNT, gauges, scales, barcode
+//! readers.
 //!
-//! The gateway opens a serial line, connects to a host, or listens for a device that connects to it. What arrives is cut
-//! into frames ([`Frame`]), each frame is a text, and each point takes from it what its address says:
+//! The gateway opens a serial line, connects to a host, or listens for a device that connects to it. What
+//! arrives is cut into frames ([`Frame`]), each frame is a text, and each point takes from it what its
+//! address says:
 //!
 //! | `addr` | takes |
 //! |---|---|
@@ -11,13 +13,17 @@
 //! | `word:X` | the number after the letter or word, as in `X   1.234 Y  -2.5` |
 //! | `regex:ACT=(\S+)` | the group `value`, else the first group, else all that matches |
 //!
-//! Frames are for a point if its `match` finds something in them; `key`, `word` and `regex` choose by themselves too. A
-//! frame that is for a point and has no such field, or no such value, makes the point bad; other frames leave it as
-//! it was. Points with a `query` are asked for; the others listen.
+//! Frames are for a point if its `match` finds something in them; `key`, `word` and `regex` choose by
+//! themselves too. A frame that is for a point and has no such field, or no such value, makes the point bad;
+//! other frames leave it as it was. Points with a `query` are asked for; the others listen.
 //!
-//! There are no request numbers: an answer is the next frame that a point of the question takes. After a question
-//! without an answer the session ends, and a serial line must then be silent for a while before the next question.
-//! Where a device is asked different questions, give each point a `match`, so that no answer passes for another.
+//! An answer may have several frames: a question is answered when each of its points has taken one; or when
+//! some have, and nothing more has come for 200 ms.
+//!
+//! There are no request numbers: an answer is the next frame that a point of the question takes. After a
+//! question without an answer the session ends, and a serial line must then be silent for a while before the
+//! next question. Where a device is asked different questions, give each point a `match`, so that no answer
+//! passes for another.
 
 mod address;
 pub mod codec;

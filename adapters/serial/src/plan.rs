@@ -1,6 +1,6 @@
 //! Which points take what from which frames, what is asked, and what is written.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use guideway_contract::{Issue, Kind, Native, Period, PointId, PointSpec, RawReading, Timestamp, point_id};
 use regex::Regex;
@@ -43,8 +43,8 @@ pub(crate) struct Plan {
 #[derive(Debug, Default)]
 pub(crate) struct Taken {
     pub(crate) readings: Vec<RawReading>,
-    /// Whether a point of the question asked was among them.
-    pub(crate) answers: bool,
+    /// Which of them are points of the question asked.
+    pub(crate) answers: Vec<PointId>,
     /// What could not be read, for the fault counter.
     pub(crate) rejected: Option<String>,
 }
@@ -100,8 +100,8 @@ impl Plan {
         plan
     }
 
-    /// What the points take from a frame: those of the question `asked`, and those that listen; where none of the
-    /// question takes it, those that listen only.
+    /// What the points take from a frame: those of the question `asked`, and those that listen; where none of
+    /// the question takes it, those that listen only.
     pub(crate) fn take(&self, text: &str, asked: Option<usize>, at: Timestamp) -> Taken {
         let mut taken = Taken::default();
         for reader in &self.readers {
@@ -112,7 +112,9 @@ impl Plan {
                 continue;
             }
             let Some(part) = pick(&reader.address, &reader.want, text) else { continue };
-            taken.answers |= reader.question.is_some();
+            if reader.question.is_some() {
+                taken.answers.push(reader.id);
+            }
             taken.readings.push(match part.and_then(|part| read(&reader.want, part)) {
                 Ok(value) => RawReading::good(reader.id, value, at),
                 Err(cause) => {
@@ -122,6 +124,15 @@ impl Plan {
             });
         }
         taken
+    }
+
+    /// The points that wait for an answer to a question.
+    pub(crate) fn waiting(&self, question: usize) -> HashSet<PointId> {
+        self.readers
+            .iter()
+            .filter(|reader| reader.question == Some(question))
+            .map(|reader| reader.id)
+            .collect()
     }
 
     /// A point's bad readings for a question that is not answered.
@@ -234,7 +245,10 @@ mod tests {
         assert_eq!(plan.questions.len(), 2);
         let ids = |text: &str, asked| {
             let taken = plan.take(text, asked, Timestamp::EPOCH);
-            (taken.answers, taken.readings.iter().map(|reading| reading.point.0).collect::<Vec<_>>())
+            (
+                !taken.answers.is_empty(),
+                taken.readings.iter().map(|reading| reading.point.0).collect::<Vec<_>>(),
+            )
         };
         assert_eq!(ids("S S 100.00 g", Some(0)), (true, vec![0, 1]));
         assert_eq!(ids("S S 100.00 g", Some(1)), (false, vec![]));

@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use crate::config::Config;
 use crate::connection::Connection;
 use crate::link::{self, Way};
-use crate::plan::Plan;
+use crate::plan::{Plan, Taken};
 use crate::point::Point;
 use crate::write;
 
@@ -22,16 +22,20 @@ use crate::write;
 const MOST_WAITING: usize = 256;
 /// So many readings are kept until a session is up.
 const MOST_READINGS: usize = 4_096;
+/// How long more frames of an answer may take after one has come, where not all of its points have theirs.
+const REST_OF_ANSWER: Duration = Duration::from_millis(200);
 /// How long a serial line must be silent before the first question.
 const QUIET: Duration = Duration::from_millis(100);
-/// A question that ended two sessions is not asked again for so long.
-const REST: Duration = Duration::from_secs(600);
+/// A question that ended two sessions is not asked again for so long at first, then for twice as long each
+/// time.
+const REST: Duration = Duration::from_secs(30);
+/// The longest that it is not asked.
+const MOST_REST: Duration = Duration::from_secs(600);
 
 /// Reads and writes one device that speaks text.
 pub(crate) struct Texts {
     config: Config,
     plan: Plan,
-    points: usize,
     listener: Option<TcpListener>,
     /// A link that outlives its session: what a silent device sends meanwhile is not lost.
     kept: Option<Connection>,
@@ -53,7 +57,6 @@ impl Texts {
         Self {
             config,
             plan,
-            points: points.len(),
             listener: None,
             kept: None,
             next: None,
@@ -69,11 +72,9 @@ impl Texts {
             Ok(connection) => connection,
             Err(end) => return end,
         };
-        let asks = !self.plan.questions.is_empty();
         if let Err(end) = self.begin(&mut connection, outlet).await {
             return self.ended(end, connection);
         }
-        tracing::debug!(points = self.points, asks, "session up");
         let mut session = Session {
             connection,
             plan: &self.plan,
@@ -184,7 +185,8 @@ impl Texts {
         Ok(())
     }
 
-    /// Waits for the first frame; in vain only once, so that a silent device is told as such and then waited for.
+    /// Waits for the first frame; in vain only once, so that a silent device is told as such and then waited
+    /// for.
     async fn first_frame(
         &mut self,
         connection: &mut Connection,
@@ -196,8 +198,7 @@ impl Texts {
         loop {
             if let Some(text) = connection.take(outlet) {
                 self.waited = false;
-                let taken = self.plan.take(&text, None, Timestamp::now());
-                return Ok(taken.readings);
+                return Ok(take(&self.plan, &text, None, outlet).readings);
             }
             tokio::select! {
                 biased;
@@ -229,18 +230,10 @@ impl Texts {
         let order = (0..count).map(|offset| (self.first + offset) % count);
         let question = order.clone().find(|question| !resting(question)).unwrap_or(self.first % count);
         let text = self.plan.questions[question].text.clone();
-        connection.send(&self.plan.questions[question].bytes, self.config.timeout).await?;
-        let deadline = Instant::now() + self.config.timeout;
-        let mut readings = Vec::new();
-        while let Some(text) = connection.next(deadline, outlet).await? {
-            let taken = self.plan.take(&text, Some(question), Timestamp::now());
-            if readings.len() < MOST_READINGS {
-                readings.extend(taken.readings);
-            }
-            if taken.answers {
-                self.unanswered.remove(&question);
-                return Ok(readings);
-            }
+        let mut early = Vec::new();
+        if answer(connection, &self.plan, &self.config, question, Some(&mut early), outlet).await? {
+            self.unanswered.remove(&question);
+            return Ok(early);
         }
         // Another question may be answered where this one is not.
         self.first = (question + 1) % count;
@@ -337,7 +330,7 @@ impl Session<'_> {
                 Wake::Bytes(read) => {
                     read?;
                     while let Some(text) = self.connection.take(outlet) {
-                        self.heard(&text, None, outlet).await;
+                        self.heard(&text, outlet).await;
                     }
                 }
                 Wake::Stale(stale) => return Err(SessionEnd::Silent(stale)),
@@ -354,19 +347,15 @@ impl Session<'_> {
         let asked = &self.plan.questions[question];
         if is_resting(self.unanswered, question) {
             let cause =
-                format!("the device does not answer `{}`; it is asked again every 10 minutes", asked.text);
+                format!("the device does not answer `{}`; it is asked again after a while", asked.text);
             send(outlet, self.plan.unanswered(question, &cause, Timestamp::now())).await;
             return Ok(());
         }
         self.pause(outlet).await?;
-        self.connection.send(&asked.bytes, self.config.timeout).await?;
-        let deadline = Instant::now() + self.config.timeout;
-        while let Some(text) = self.connection.next(deadline, outlet).await? {
-            if self.heard(&text, Some(question), outlet).await {
-                self.unanswered.remove(&question);
-                self.last = Instant::now();
-                return Ok(());
-            }
+        if answer(&mut self.connection, self.plan, self.config, question, None, outlet).await? {
+            self.unanswered.remove(&question);
+            self.last = Instant::now();
+            return Ok(());
         }
         note(self.unanswered, question);
         Err(SessionEnd::Silent(self.config.timeout))
@@ -393,7 +382,7 @@ impl Session<'_> {
                 self.last = Instant::now();
                 return Ok(refused.then_some(text));
             }
-            self.heard(&text, None, outlet).await;
+            self.heard(&text, outlet).await;
         }
         Err(SessionEnd::Silent(self.config.timeout))
     }
@@ -403,28 +392,72 @@ impl Session<'_> {
         let until = self.last + self.config.min_gap;
         for _ in 0..MOST_WAITING {
             let Some(text) = self.connection.next(until, outlet).await? else { break };
-            self.heard(&text, None, outlet).await;
+            self.heard(&text, outlet).await;
         }
         Ok(())
     }
 
-    /// Gives a frame to its points; whether one of the question took it.
-    async fn heard(&mut self, text: &str, asked: Option<usize>, outlet: &Outlet) -> bool {
+    /// Gives a frame that nobody asked for to its points.
+    async fn heard(&mut self, text: &str, outlet: &Outlet) {
         self.heard = Instant::now();
-        let taken = self.plan.take(text, asked, Timestamp::now());
-        if let Some(rejected) = taken.rejected {
-            outlet.fault(Fault::Rejected, || rejected);
-        }
-        if taken.readings.is_empty() {
-            outlet.fault(Fault::Unmapped, || format!("no point takes `{text}`"));
-        }
+        let taken = take(self.plan, text, None, outlet);
         send(outlet, taken.readings).await;
-        taken.answers
     }
 }
 
+/// Asks one question and waits for its answer, which has come when each of its points has taken a frame, or
+/// some have and nothing more comes. Readings are sent, or kept where they are `early`.
+///
+/// # Errors
+/// The link broke.
+async fn answer(
+    connection: &mut Connection,
+    plan: &Plan,
+    config: &Config,
+    question: usize,
+    mut early: Option<&mut Vec<RawReading>>,
+    outlet: &Outlet,
+) -> Result<bool, SessionEnd> {
+    connection.send(&plan.questions[question].bytes, config.timeout).await?;
+    let mut deadline = Instant::now() + config.timeout;
+    let mut waiting = plan.waiting(question);
+    let all = waiting.len();
+    while let Some(text) = connection.next(deadline, outlet).await? {
+        let taken = take(plan, &text, Some(question), outlet);
+        for id in taken.answers {
+            waiting.remove(&id);
+        }
+        match &mut early {
+            None => send(outlet, taken.readings).await,
+            Some(early) if early.len() < MOST_READINGS => early.extend(taken.readings),
+            Some(_) => {}
+        }
+        if waiting.is_empty() {
+            return Ok(true);
+        }
+        if waiting.len() < all {
+            deadline = deadline.min(Instant::now() + REST_OF_ANSWER);
+        }
+    }
+    Ok(waiting.len() < all)
+}
+
+/// What the points take from a frame; what is wrong with it is counted.
+fn take(plan: &Plan, text: &str, asked: Option<usize>, outlet: &Outlet) -> Taken {
+    let mut taken = plan.take(text, asked, Timestamp::now());
+    if let Some(rejected) = taken.rejected.take() {
+        outlet.fault(Fault::Rejected, || rejected);
+    }
+    if taken.readings.is_empty() {
+        outlet.fault(Fault::Unmapped, || format!("no point takes `{text}`"));
+    }
+    taken
+}
+
 fn is_resting(unanswered: &HashMap<usize, (u32, Instant)>, question: usize) -> bool {
-    unanswered.get(&question).is_some_and(|(times, last)| *times > 1 && last.elapsed() < REST)
+    unanswered.get(&question).is_some_and(|(times, last)| {
+        *times > 1 && last.elapsed() < MOST_REST.min(REST * (1 << (times - 2).min(8)))
+    })
 }
 
 fn note(unanswered: &mut HashMap<usize, (u32, Instant)>, question: usize) {

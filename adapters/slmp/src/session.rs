@@ -42,7 +42,8 @@ impl<'a> Session<'a> {
     ) -> Result<Self, SessionEnd> {
         let mut link = Link::open(config).await?;
         // A controller that does not tell its name answers all the same.
-        let model = link.call(command::TYPE_NAME, &[]).await?.ok().and_then(|data| frame::model(&data));
+        let model = link.call(command::TYPE_NAME, &[]).await.map_err(|end| first(config, end))?;
+        let model = model.ok().and_then(|data| frame::model(&data));
         let (limits, model) = (Limits::from(config), model.unwrap_or_default());
         Ok(Self { link, points, places, limits, model, refused: HashMap::new(), plans: HashMap::new() })
     }
@@ -261,6 +262,12 @@ impl<'a> Session<'a> {
                 return Vec::new();
             }
         }
+        if !end_code::is_about_points(code.0) {
+            // The controller is busy, locked or not reached: asking for less would not help.
+            let now = Timestamp::now();
+            let bad = |&point: &usize| RawReading::bad(point_id(point), code.to_string(), now);
+            return block.points.iter().map(bad).collect();
+        }
         if let [point] = block.points[..] {
             let cause = format!("`{}`: {code}", self.points[point].address);
             let reading = RawReading::bad(point_id(point), &cause, Timestamp::now());
@@ -280,6 +287,23 @@ impl<'a> Session<'a> {
     pub(crate) const fn limits(&self) -> Limits {
         self.limits
     }
+}
+
+/// What an end on the very first request most likely means.
+fn first(config: &Config, end: SessionEnd) -> SessionEnd {
+    let cause = match end {
+        SessionEnd::Silent(_) => format!(
+            "connected, but no answer to a {} frame: the port has to be an SLMP connection in binary code; see also `frame`",
+            if config.frame == frame::Frame::E4 { "4E" } else { "3E" }
+        ),
+        SessionEnd::Lost(cause) => {
+            format!(
+                "closed at the first request ({cause}): each SLMP port takes one connection, and another client may have it"
+            )
+        }
+        end => return end,
+    };
+    SessionEnd::NotConnected { endpoint: config.endpoint(), cause }
 }
 
 /// Hands a batch to the pipeline, however busy it is, unless the agent stops.

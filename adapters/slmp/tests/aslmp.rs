@@ -50,6 +50,20 @@ fn is_its_number(point: PointId, value: &Native) -> bool {
     *value == Native::Int(i64::from(point.0))
 }
 
+/// Why the session ended; it is noted just after the end was told.
+async fn ended(running: &mut Running) -> String {
+    running.disconnected(SOON).await;
+    let noted = async {
+        loop {
+            if let Some(why) = running.health().last_error() {
+                return why;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(SOON, noted).await.unwrap()
+}
+
 const EACH: [(&str, &str, &str); 22] = [
     ("D100", "auto", "-2"),
     ("D100", "u16", "65534"),
@@ -320,9 +334,87 @@ async fn a_thousand_connections_with_mutated_replies() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_controller_with_other_frames_stays_silent_and_is_told_so() {
+async fn a_port_set_otherwise_is_told_with_the_cure() {
     let peer = Peer::python("slmp_peer.py", &["4e"]).await;
     let mut running = Running::start(numbered(config(peer.port(), Frame::E3)));
-    running.disconnected(SOON).await;
+    let why = ended(&mut running).await;
+    assert!(why.contains("no 3E frame; see `frame`"), "{why}");
+    running.stop().await;
+    let proxy = Proxy::start(peer.port()).await;
+    proxy.set(Weather::Silent);
+    let mut running = Running::start(numbered(config(proxy.port(), Frame::E4)));
+    let why = ended(&mut running).await;
+    assert!(why.contains("no answer to a 4E frame"), "{why}");
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_port_that_somebody_else_holds_is_told_with_the_cure_and_taken_when_it_is_free() {
+    let mut peer = Peer::python("slmp_peer.py", &["3e", "fx5u-32mt-ds", "measured"]).await;
+    assert_eq!(peer.say("set D 0 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19").await, "ok");
+    let mut holder = Running::start(numbered(config(peer.port(), Frame::E3)));
+    holder.value(3, &Native::Int(3), SOON).await;
+    let mut second = Running::start(numbered(config(peer.port(), Frame::E3)));
+    let why = ended(&mut second).await;
+    assert!(why.contains("takes one connection"), "{why}");
+    holder.value(3, &Native::Int(3), SOON).await;
+    holder.stop().await;
+    second.value(3, &Native::Int(3), SOON).await;
+    second.stop().await;
+}
+
+/// The profile that ships, read with what its own file says.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_profile_of_an_iq_r_cell_reads_and_commands_its_block_of_words() {
+    let text = include_str!("../../../device-profiles/mitsubishi-iq-r-cell.toml").replace("${area}", "10");
+    let profile: toml::Table = text.parse().unwrap();
+    let mut adapter = profile["adapter"].as_table().unwrap().clone();
+    assert_eq!(adapter.remove("kind").unwrap().as_str(), Some(Slmp::KIND));
+    let mut peer = Peer::python("slmp_peer.py", &["4e"]).await;
+    for line in
+        ["set D 1000 1 1 3 0 120 0 3 0 12500 0 0 0x4461", "set D 1026 1 0 2 0 0x4552 0x4943 0x4550 0x312D"]
+    {
+        assert_eq!(peer.say(line).await, "ok");
+    }
+    let mut config: Config = adapter.try_into().unwrap();
+    Slmp::set_address(&mut config, &format!("127.0.0.1:{}", peer.port())).unwrap();
+    assert_eq!(Slmp::check(&config), []);
+    let (names, points): (Vec<&str>, Vec<_>) = profile["points"]
+        .as_table()
+        .unwrap()
+        .iter()
+        .map(|(name, spec)| {
+            let text = |key: &str| spec.get(key).and_then(toml::Value::as_str);
+            let mut point = point(text("addr").unwrap(), text("type").unwrap());
+            point.access = match text("access") {
+                Some("w") => Access::Write,
+                Some("rw") => Access::ReadWrite,
+                _ => Access::Read,
+            };
+            assert_eq!(Slmp::check_point(&config, &point), [], "{name}");
+            (name.as_str(), point)
+        })
+        .unzip();
+    let index = |name: &str| u32::try_from(names.iter().position(|other| *other == name).unwrap()).unwrap();
+    let mut running = Running::start(Slmp::adapter(config, points));
+    for (name, wanted) in [
+        ("state", "1"),
+        ("estop_ok", "true"),
+        ("door", "true"),
+        ("recipe", "RECIPE-1"),
+        ("good", "120"),
+        ("cycle", "12500"),
+        ("force", "900"),
+        ("messages", "0100000002000000"),
+        ("cpu_error", "false"),
+        ("cpu_status", "0"),
+    ] {
+        assert_eq!(running.latest(index(name)).await.value.to_string(), wanted, "{name}");
+    }
+    let outcome =
+        running.write(&[(index("cmd_recipe"), Native::text("NEXT")), (index("cmd"), Native::Int(11))]).await;
+    assert_eq!(outcome, Outcome::Done);
+    running.value(index("cmd"), &Native::Int(11), SOON).await;
+    assert_eq!(peer.say("get D 1070 3").await, "17742 21592 0");
     running.stop().await;
 }

@@ -33,6 +33,12 @@ impl ReturnCode {
         matches!(self.0, 0x70A | 0x713 | 0x716 | 0x717 | 0x502)
     }
 
+    /// Whether one variable of several may be what a request as a whole was refused for. Other codes say something of
+    /// the device or of its router, which asking in parts would not mend.
+    pub const fn is_about_one(self) -> bool {
+        matches!(self.0, 0x700 | 0x702..=0x706 | 0x70B | 0x70C | 0x710 | 0x711 | 0x723)
+    }
+
     const fn words(self) -> &'static str {
         match self.0 {
             0x01 => "internal error",

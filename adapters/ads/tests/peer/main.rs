@@ -4,6 +4,7 @@
 
 mod changes;
 mod common;
+mod oracle;
 mod pyads;
 mod trials;
 mod values;

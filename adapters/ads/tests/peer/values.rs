@@ -260,3 +260,49 @@ async fn a_controller_without_sum_commands_is_read_one_by_one() {
         running.stop().await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_cell_of_the_shipped_profile_is_read_and_obeys() {
+    let profile = concat!(env!("CARGO_MANIFEST_DIR"), "/../../device-profiles/beckhoff-twincat-cell.toml");
+    let profile = std::fs::read_to_string(profile).unwrap();
+    let mut all = Vec::new();
+    let mut names = Vec::new();
+    // Lines such as: cmd = { addr = "${gvl}.nCommand", type = "u16", group = "normal", access = "rw" }
+    let quoted = |line: &str, key: &str| {
+        let (_, rest) = line.split_once(&format!("{key} = \""))?;
+        rest.split_once('"').map(|(value, _)| value.to_owned())
+    };
+    for line in profile.lines().filter(|line| line.contains("{ addr = ")) {
+        let address = quoted(line, "addr").unwrap().replace("${gvl}", "GVL_Guideway");
+        let mut own = point(&address, &quoted(line, "type").unwrap_or("auto".into()));
+        own.access = match quoted(line, "access").as_deref() {
+            Some("rw") => Access::ReadWrite,
+            Some("w") => Access::Write,
+            _ => Access::Read,
+        };
+        assert!(Ads::check_point(&Config::default(), &own).is_empty(), "{line}");
+        names.push(line.split_whitespace().next().unwrap().to_owned());
+        all.push(own);
+    }
+    assert_eq!(all.len(), 22);
+    let mut peer = Peer::python("ads_peer.py", &[]).await;
+    let mut running = Running::start(adapter(peer.port(), Mode::Notify, all.clone()));
+    let at = |name: &str| u32::try_from(names.iter().position(|own| own == name).unwrap()).unwrap();
+    let mut missing: Vec<u32> = (0..22).filter(|index| all[*index as usize].access.reads()).collect();
+    let deadline = tokio::time::Instant::now() + SOON;
+    while !missing.is_empty() {
+        if let guideway_contract::Signal::Raw(batch) = running.signal(deadline, "every point").await {
+            for reading in batch.readings {
+                assert!(!reading.value.is_bad(), "{}: {}", names[reading.point.index()], reading.value);
+                missing.retain(|index| *index != reading.point.0);
+            }
+        }
+    }
+    let writes = [(at("cmd_recipe"), Native::text("R-77")), (at("cmd"), Native::Int(11))];
+    assert_eq!(running.write(&writes).await, Outcome::Done);
+    running.value(at("ack"), &Native::Int(11), SOON).await;
+    assert_eq!(running.write(&[(at("cmd"), Native::Int(0))]).await, Outcome::Done);
+    running.value(at("ack"), &Native::Int(0), SOON).await;
+    assert_eq!(peer.say("get GVL_Guideway.sRecipe").await, "[b'R-77']");
+    running.stop().await;
+}

@@ -12,8 +12,8 @@ pub struct Oversized;
 
 /// Takes bytes as they come and gives what they hold: STX … ETB frames and plain lines, in their order.
 ///
-/// Prompts (`>`), controls of flow and of punches (DC1 to DC4), NUL and the parity bit are taken away; what stands before
-/// an STX on its line is an echo and dropped.
+/// Prompts (`>`), controls of flow and of punches (DC1 to DC4), NUL and the parity bit are taken away; what
+/// stands before an STX on its line is an echo and dropped.
 #[derive(Debug, Default)]
 pub struct Frames {
     buffer: Vec<u8>,

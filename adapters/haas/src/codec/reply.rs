@@ -22,7 +22,7 @@ pub enum Verdict {
     Unnumbered,
     /// The control's no, in its words.
     Refused(SmolStr),
-    /// A lone `?`: the echo of ours, or a no if nothing follows.
+    /// A lone `?`, which is the echo of ours, or a `BUSY`; each is a no if nothing follows.
     Doubt,
     /// The control's echo of a question.
     Echo,
@@ -36,7 +36,8 @@ impl Reply {
         Self { text: text.into(), fields: text.split(',').map(|field| field.trim().into()).collect() }
     }
 
-    /// Judges it as an answer to `asked`, whose replies start with one of `keywords` (its own where none are given).
+    /// Judges it as an answer to `asked`, whose replies start with one of `keywords` (its own where none are
+    /// given).
     pub fn judge(&self, asked: Address, keywords: &[String]) -> Verdict {
         let first = self.fields.first().map_or("", SmolStr::as_str);
         if first == "?"
@@ -55,19 +56,21 @@ impl Reply {
         if let Some(rest) = first.strip_prefix('?') {
             return Verdict::Refused(rest.trim().into());
         }
-        let starts = |keyword: &str| {
-            first.len() >= keyword.len()
-                && first.is_char_boundary(keyword.len())
-                && first[..keyword.len()].eq_ignore_ascii_case(keyword)
-        };
         let known = if keywords.is_empty() {
-            asked.keywords().iter().any(|keyword| starts(keyword))
+            asked.keywords().iter().any(|keyword| self.starts(keyword))
         } else {
-            keywords.iter().any(|keyword| starts(keyword))
+            keywords.iter().any(|keyword| self.starts(keyword))
         };
         match (asked, self.fields.as_slice()) {
+            // A control that is too busy to answer anything says so in the words of Q500, as it does to
+            // others.
+            (_, [_, busy])
+                if !known && asked != Address::Query(500) && first == "STATUS" && busy == "BUSY" =>
+            {
+                Verdict::Doubt
+            }
             _ if !known => Verdict::Foreign,
-            (Address::Query(104), _) if starts("MODEL") => Verdict::Foreign,
+            (Address::Query(104), _) if self.starts("MODEL") => Verdict::Foreign,
             (Address::Query(_), _) => Verdict::Ours,
             (Address::Variable(_), [_, _]) => Verdict::Unnumbered,
             (Address::Variable(number), [_, named, _]) => match named.parse::<f64>() {
@@ -77,6 +80,12 @@ impl Reply {
             },
             (Address::Variable(_), _) => Verdict::Foreign,
         }
+    }
+
+    /// Whether it starts with a keyword.
+    pub fn starts(&self, keyword: &str) -> bool {
+        let start = self.text.get(..keyword.len());
+        start.is_some_and(|start| start.eq_ignore_ascii_case(keyword))
     }
 
     /// Whether this answers a question for a variable without saying for which.
@@ -150,6 +159,8 @@ mod tests {
         assert_eq!(judged("MACRO, ?, Q600-1", "Q600 5021"), Verdict::Refused("MACRO, ?, Q600-1".into()));
         assert_eq!(judged("UNKNOWN", "Q104"), Verdict::Refused("UNKNOWN".into()));
         assert_eq!(judged("?", "Q104"), Verdict::Doubt);
+        assert_eq!(judged("STATUS, BUSY", "Q104"), Verdict::Doubt);
+        assert_eq!(judged("STATUS, BUSY", "Q600 5021"), Verdict::Doubt);
         assert_eq!(judged("?Q104", "Q104"), Verdict::Echo);
         assert_eq!(judged("Q600 5021", "Q600 5021"), Verdict::Echo);
     }

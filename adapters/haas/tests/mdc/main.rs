@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper that cannot go on fails the test")]
 
+mod profile;
 mod serial;
 mod trials;
 mod two_clients;

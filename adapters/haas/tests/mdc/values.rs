@@ -61,6 +61,7 @@ async fn every_type_is_read_in_every_dialect() {
         &["deaf-first"],
         &["plain", "numbered", "deaf-first"],
         &["echo"],
+        &["split-echo", "numbered"],
     ] {
         every_type(dialect).await;
     }
@@ -148,6 +149,22 @@ async fn a_question_that_is_never_answered_does_not_end_every_session() {
         running.value(0, &Native::text("(MDI)"), SOON).await;
     }
     assert_eq!(running.health().counters.sessions.load(std::sync::atomic::Ordering::Relaxed), sessions);
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_control_that_is_too_busy_for_a_question_makes_its_points_bad_for_the_while() {
+    let mut peer = Peer::python("haas_peer.py", &[]).await;
+    peer.say("set q201 STATUS, BUSY").await;
+    let points = vec![point("Q201", "u32", 50), point("Q600 5021", "f64", 50)];
+    let mut running = Running::start(adapter(peer.port(), points));
+    let deadline = tokio::time::Instant::now() + SOON;
+    let cause = running.reading(0, deadline, Native::is_bad).await.value.to_string();
+    assert!(cause.contains("STATUS, BUSY"), "{cause}");
+    running.value(1, &own(5_021), SOON).await;
+    peer.say("set q201 USING TOOL, 12").await;
+    running.value(0, &Native::Int(12), SOON).await;
+    assert_eq!(running.health().counters.sessions.load(std::sync::atomic::Ordering::Relaxed), 1);
     running.stop().await;
 }
 

@@ -163,7 +163,18 @@ impl Layout {
             Kind::Bytes(length) => Native::Bytes((0..length as usize).map(|at| self.at(bytes, at)).collect()),
             Kind::Text(length) | Kind::Chars(length) => {
                 let is_exact = matches!(self.kind, Kind::Chars(_));
-                text(&(0..length as usize).map(|at| self.at(bytes, at)).collect::<Vec<_>>(), is_exact)
+                if self.order.swaps_bytes() {
+                    // No text is longer than what one request carries.
+                    let mut straight = [0; 256];
+                    let length = straight.len().min(length as usize);
+                    straight[..length]
+                        .iter_mut()
+                        .enumerate()
+                        .for_each(|(at, byte)| *byte = self.at(bytes, at));
+                    text(&straight[..length], is_exact)
+                } else {
+                    text(&bytes[..length as usize], is_exact)
+                }
             }
             Kind::WideText(length) => {
                 let unit =

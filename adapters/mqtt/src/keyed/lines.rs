@@ -7,7 +7,7 @@ use guideway_shdr::codec::{Decoder, Event, Faults, Settings, Tally};
 use rustc_hash::FxHashMap;
 use smol_str::SmolStr;
 
-use super::{Sink, Step, device_in};
+use super::{Sink, device_in};
 use crate::reader::Message;
 
 /// A decoder for each device that topics name, because one line says something about the next.
@@ -56,11 +56,8 @@ impl Decoders {
         let mut rest = readings.into_iter();
         let mut taken = 0;
         for (count, event) in events {
-            let some: Vec<_> = rest.by_ref().take(count - taken).collect();
+            sink.extend(rest.by_ref().take(count - taken));
             taken = count;
-            if !some.is_empty() {
-                sink.steps.push(Step::Readings(some));
-            }
             match event {
                 Event::Asset(change) => sink.signal(Signal::Asset(change)),
                 Event::Describe { device, name, value } => {
@@ -70,7 +67,7 @@ impl Decoders {
                 Event::Pong(_) => {}
             }
         }
-        sink.readings().extend(rest);
+        sink.extend(rest);
     }
 }
 

@@ -9,8 +9,8 @@ use rumqttc_v4::{
 };
 
 use super::{
-    Ack, Cause, Client, Delivery, Ended, Inbox, Link, MOST_PACKET_BYTES, Options, Outbound, READ_BATCH,
-    REQUESTS, failed, refused,
+    Ack, Cause, Client, Delivery, Ended, IN_FLIGHT, Inbox, Link, MOST_PACKET_BYTES, Options, Outbound,
+    READ_BATCH, REQUESTS, failed, refused,
 };
 
 pub(super) async fn connect(options: &Options) -> Result<Link, Cause> {
@@ -20,7 +20,7 @@ pub(super) async fn connect(options: &Options) -> Result<Link, Cause> {
         .map_err(|error| error.to_string())?;
     let mut network = NetworkOptions::new();
     network.set_tcp_nodelay(true);
-    network.set_connection_timeout(options.connect_timeout.as_secs().max(1));
+    network.set_connection_timeout(options.librarys_timeout().as_secs());
     events.set_network_options(network);
     loop {
         match events.poll().await {
@@ -57,6 +57,7 @@ fn mqtt_options(options: &Options) -> MqttOptions {
     let mut mqtt = MqttOptions::new(&options.client_id, (options.host.as_str(), options.port));
     mqtt.set_clean_session(options.clean);
     mqtt.set_keep_alive(options.keep_alive_seconds());
+    mqtt.set_inflight(IN_FLIGHT);
     mqtt.set_ack_mode(AckMode::Manual);
     mqtt.set_read_batch_size(READ_BATCH);
     mqtt.set_max_packet_size(options.most_packet_bytes(), MOST_PACKET_BYTES);

@@ -1,18 +1,23 @@
 //! MQTT 5.
 
+use std::pin::Pin;
 use std::time::Duration;
 
 use rumqttc_v5::{
-    AckMode, AsyncClient, BrokerSessionResumePolicy, ClientError, ConnectProperties, ConnectionError, Event,
-    EventLoop, IncomingPacketSizeLimit, MqttOptions, NetworkOptions, Packet, PubAckReason, PubCompReason,
-    PublishNoticeError, PublishOptions, PublishResult, QoS, StateError, SubscribeFilter, SubscribeReasonCode,
-    TlsConfiguration, Transport,
+    AckMode, AsyncClient, ClientError, ConnectProperties, ConnectionError, Event, EventLoop,
+    IncomingPacketSizeLimit, MqttOptions, NetworkOptions, Packet, PersistedAckMode, PersistedSession,
+    PubAckReason, PubCompReason, PublishNoticeError, PublishOptions, PublishResult, QoS, SessionStore,
+    SessionStoreKey, StateError, SubscribeFilter, SubscribeReasonCode, TlsConfiguration, Transport,
 };
 
 use super::{
-    Ack, Cause, Client, Delivery, Ended, Inbox, Link, Options, Outbound, READ_BATCH, RECEIVE_MAXIMUM,
-    REQUESTS, failed, refused,
+    Ack, Cause, Client, Delivery, Ended, IN_FLIGHT, Inbox, Link, Options, Outbound, READ_BATCH,
+    RECEIVE_MAXIMUM, REQUESTS, failed, refused,
 };
+
+/// What the library wants of a store.
+type SessionStoreFuture<'a, T> =
+    Pin<Box<dyn Future<Output = Result<T, rumqttc_v5::SessionStoreError>> + Send + 'a>>;
 
 pub(super) async fn connect(options: &Options) -> Result<Link, Cause> {
     let (client, mut events) = AsyncClient::builder(mqtt_options(options))
@@ -50,6 +55,42 @@ async fn drive(client: AsyncClient, mut events: EventLoop, inbox: Inbox, patienc
     }
 }
 
+/// What this client knows of a session that the broker has kept: that nothing of its own is in flight.
+///
+/// Each connection has a client of its own. What it had received and not acknowledged the broker sends again; what it
+/// had published and nobody acknowledged has been told as unknown, and is never repeated. Without a word of it the
+/// library takes a kept session for another client's.
+#[derive(Debug)]
+struct NothingInFlight {
+    session_expiry: u32,
+}
+
+impl SessionStore for NothingInFlight {
+    fn load<'a>(&'a self, key: &'a SessionStoreKey) -> SessionStoreFuture<'a, Option<PersistedSession>> {
+        let session = PersistedSession {
+            format_version: 1,
+            client_id: key.client_id().to_owned(),
+            clean_start: false,
+            session_expiry_interval: Some(self.session_expiry),
+            outgoing_inflight_upper_limit: Some(IN_FLIGHT),
+            ack_mode: PersistedAckMode::Manual,
+            last_pkid: 0,
+            last_puback: 0,
+            replay: Vec::new(),
+            incoming_qos2: Vec::new(),
+        };
+        Box::pin(std::future::ready(Ok(Some(session))))
+    }
+
+    fn save<'a>(&'a self, _: &'a SessionStoreKey, _: &'a PersistedSession) -> SessionStoreFuture<'a, ()> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    fn clear<'a>(&'a self, _: &'a SessionStoreKey) -> SessionStoreFuture<'a, ()> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+}
+
 fn mqtt_options(options: &Options) -> MqttOptions {
     let mut mqtt = MqttOptions::new(&options.client_id, (options.host.as_str(), options.port));
     let mut properties = ConnectProperties::new();
@@ -59,10 +100,12 @@ fn mqtt_options(options: &Options) -> MqttOptions {
     let most = u32::try_from(options.most_packet_bytes()).unwrap_or(u32::MAX);
     mqtt.set_incoming_packet_size_limit(IncomingPacketSizeLimit::Bytes(most));
     mqtt.set_clean_start(options.clean);
-    // Each session is a client of its own, so the broker may know of a session that this client does not.
-    mqtt.set_broker_session_resume_policy(BrokerSessionResumePolicy::AllowBrokerOnly);
+    if !options.clean {
+        mqtt.set_session_store(NothingInFlight { session_expiry: options.session_expiry });
+    }
     mqtt.set_keep_alive(options.keep_alive_seconds());
-    mqtt.set_connect_timeout(options.connect_timeout);
+    mqtt.set_connect_timeout(options.librarys_timeout());
+    mqtt.set_outgoing_inflight_upper_limit(IN_FLIGHT);
     mqtt.set_ack_mode(AckMode::Manual);
     mqtt.set_read_batch_size(READ_BATCH);
     let mut network = NetworkOptions::new();

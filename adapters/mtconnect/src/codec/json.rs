@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use smol_str::SmolStr;
 
 use super::element::{Element, Node};
-use super::{MAX_ELEMENTS, Malformed, Tree};
+use super::{MAX_ELEMENTS, Malformed, Tree, is_name};
 
 /// Reads a document.
 pub(super) fn parse(text: &str) -> Result<Tree, Malformed> {
@@ -54,6 +54,8 @@ fn fill(element: &mut Element, members: &Map<String, Value>) {
     for (key, content) in members {
         match content {
             Value::Null => {}
+            // Namespaces are XML's.
+            _ if key.starts_with("xmlns") || key.starts_with("xsi:") => {}
             _ if key == "value" => value(element, content),
             Value::Object(_) => element.children.push(Node::Element(self::element(key, content))),
             Value::Array(items) => array(element, key, items),
@@ -152,12 +154,11 @@ fn is_element(key: &str) -> bool {
 
 /// A name that XML can have.
 fn name_of(key: &str) -> SmolStr {
-    let good = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | ':');
-    let whole = key.chars().all(good) && key.starts_with(|c: char| c.is_alphabetic() || c == '_');
-    if whole && key.matches(':').count() <= 1 && !key.ends_with(':') {
+    if is_name(key) {
         return key.into();
     }
-    let mut name: String = key.chars().map(|c| if good(c) && c != ':' { c } else { '_' }).collect();
+    let is_good = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
+    let mut name: String = key.chars().map(|c| if is_good(c) { c } else { '_' }).collect();
     name.insert(0, '_');
     name.into()
 }

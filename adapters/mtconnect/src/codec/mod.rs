@@ -6,6 +6,7 @@ mod multipart;
 mod text;
 mod xml;
 
+use guideway_contract::{Shape, Timestamp};
 use smol_str::SmolStr;
 
 pub use element::{Element, Node};
@@ -51,8 +52,8 @@ pub struct Header {
     pub buffer: Option<u64>,
     /// When the device model was last changed, as the agent writes it; empty where it is not told.
     pub model_changed: SmolStr,
-    /// How many assets there are.
-    pub assets: Option<u64>,
+    /// When the document was made, by the agent's clock.
+    pub created: Option<Timestamp>,
 }
 
 /// A document.
@@ -142,10 +143,36 @@ pub fn document(bytes: &[u8]) -> Result<Document, Malformed> {
     }
 }
 
-/// Reads any bytes as a document and as a stream of parts; for the fuzz target.
+/// Reads any bytes as a document, with what is in it, and as a stream of parts; for the fuzz target.
 pub fn fuzz(data: &[u8]) {
-    if let Ok(Document::Devices(_, tree) | Document::Assets(_, tree)) = document(data) {
-        let _ = tree.root.to_xml(tree.default.as_deref(), &tree.namespaces);
+    match document(data) {
+        Ok(Document::Devices(_, tree)) => {
+            let _ = crate::model::found(&tree);
+            if let Ok(model) = crate::model::Model::read(&tree, &[], true) {
+                for device in model.followed {
+                    assert!(xml::parse(&device.xml).is_ok(), "what is told is well-formed: {}", device.xml);
+                }
+            }
+        }
+        Ok(Document::Streams(_, streams)) => {
+            for observed in streams.observations {
+                for shape in [
+                    Shape::Number,
+                    Shape::Text,
+                    Shape::Vector3,
+                    Shape::TimeSeries,
+                    Shape::DataSet,
+                    Shape::Table,
+                    Shape::Condition,
+                    Shape::Message,
+                    Shape::AssetEvent,
+                ] {
+                    let _ = crate::value::read(shape, &observed.element);
+                }
+            }
+        }
+        Ok(Document::Assets(_, tree)) => drop(tree.root.to_xml(None, &tree.namespaces)),
+        Ok(Document::Errors(_)) | Err(_) => {}
     }
     let (boundary, size) = match data.first() {
         Some(first) if first % 2 == 0 => (Some("b".to_owned()), usize::from(*first) + 1),
@@ -157,6 +184,18 @@ pub fn fuzz(data: &[u8]) {
         while let Ok(Some(part)) = parts.next_part() {
             let _ = document(&part);
         }
+    }
+}
+
+/// Whether XML can have it as a name; with one prefix at most.
+fn is_name(name: &str) -> bool {
+    let is_part = |part: &str| {
+        part.starts_with(|c: char| c.is_alphabetic() || c == '_')
+            && part.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | '\u{B7}'))
+    };
+    match name.split_once(':') {
+        Some((prefix, local)) => prefix != "xmlns" && is_part(prefix) && is_part(local),
+        None => is_part(name),
     }
 }
 
@@ -174,7 +213,7 @@ fn header(element: &Element) -> Header {
         first: number("firstSequence"),
         buffer: number("bufferSize"),
         model_changed: text("deviceModelChangeTime"),
-        assets: number("assetCount"),
+        created: Timestamp::parse(&text("creationTime")),
     }
 }
 
@@ -300,6 +339,14 @@ mod tests {
     }
 
     #[test]
+    fn documents_that_would_fill_the_memory_are_refused() {
+        let elements = format!("<a>{}</a>", "<b/>".repeat(MAX_ELEMENTS));
+        assert!(document(elements.as_bytes()).unwrap_err().to_string().contains("elements"));
+        let values = format!("{{\"MTConnectStreams\":[{}0]}}", "0,".repeat(9 * MAX_ELEMENTS));
+        assert!(document(values.as_bytes()).unwrap_err().to_string().contains("too many values"));
+    }
+
+    #[test]
     fn a_web_page_is_named_as_such() {
         let error = document(b"<!DOCTYPE html><html><body>404</body></html>").unwrap_err();
         assert!(error.to_string().contains("web page"), "{error}");
@@ -318,8 +365,30 @@ mod tests {
         }
 
         #[test]
+        fn no_document_with_something_else_in_it_panics(
+            text in "[<>/a&;=' \"x0-9:D]{0,60}",
+            at in 0_usize..400,
+            cut in 0_usize..40,
+        ) {
+            let probe = "<MTConnectDevices xmlns='urn:mtconnect.org:MTConnectDevices:2.2' xmlns:x='urn:x'><Devices>\
+                <Device id='d' name='M1' uuid='u'><DataItems><DataItem id='a' type='A' category='EVENT'/></DataItems>\
+                <Components><x:Axes id='q' x:y='z'/></Components></Device></Devices></MTConnectDevices>";
+            let streams = "<MTConnectStreams><Header instanceId='1'/><Streams><DeviceStream name='M1' uuid='u'>\
+                <ComponentStream><Events><A dataItemId='a' sequence='1' timestamp='2026-01-01T00:00:00Z'>1 2 3</A>\
+                <B dataItemId='b' sequence='2'><Entry key='k'><Cell key='c'>1</Cell></Entry></B></Events>\
+                </ComponentStream></DeviceStream></Streams></MTConnectStreams>";
+            for document in [probe, streams] {
+                let at = at.min(document.len());
+                let behind = (at + cut).min(document.len());
+                fuzz(format!("{}{text}{}", &document[..at], &document[behind..]).as_bytes());
+            }
+        }
+
+        #[test]
         fn no_json_like_text_panics(text in "[\\{\\}\\[\\],:\"aAvlue0-9.]{0,200}") {
             fuzz(format!("{{\"MTConnectStreams\":{text}}}").as_bytes());
+            let device = format!("{{\"uuid\":1,\"x:a\":2,\"DataItems\":{{{text}}}}}");
+            fuzz(format!("{{\"MTConnectDevices\":{{\"Devices\":{{\"Device\":{device}}}}}}}").as_bytes());
         }
 
         #[test]

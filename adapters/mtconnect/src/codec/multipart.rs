@@ -80,15 +80,6 @@ impl Parts {
         self.buffer.extend_from_slice(bytes);
     }
 
-    /// Whether a part has begun and not ended.
-    pub fn is_within(&self) -> bool {
-        match &self.state {
-            State::Between | State::Over => false,
-            State::Headers => true,
-            State::Body { .. } => !self.buffer.is_empty(),
-        }
-    }
-
     /// Whether the last boundary has come.
     pub fn is_over(&self) -> bool {
         matches!(self.state, State::Over)

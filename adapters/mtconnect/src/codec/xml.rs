@@ -6,7 +6,7 @@ use quick_xml::reader::Reader;
 use smol_str::SmolStr;
 
 use super::element::{Element, Node};
-use super::{MAX_DEPTH, MAX_ELEMENTS, Malformed, Tree};
+use super::{MAX_DEPTH, MAX_ELEMENTS, Malformed, Tree, is_name};
 
 /// Attributes of one element.
 const MAX_ATTRIBUTES: usize = 256;
@@ -125,6 +125,9 @@ impl Names {
     fn open(&mut self, tag: &BytesStart<'_>) -> Result<Element, Malformed> {
         self.depth += 1;
         let written = tag.name().into_inner();
+        if !is_name(written) {
+            return Err(Malformed::new("an element has a name that is none"));
+        }
         let mut element = Element::default();
         for attribute in tag.attributes().with_checks(false) {
             let Ok(attribute) = attribute else {
@@ -143,6 +146,13 @@ impl Names {
                 None if key == "xmlns" => self.declare("", &value)?,
                 Some(("xmlns", prefix)) => self.declare(prefix, &value)?,
                 Some(("xsi", _)) => {}
+                _ if !is_name(key) => {
+                    return Err(Malformed::new(format!(
+                        "an attribute of <{written}> has a name that is none"
+                    )));
+                }
+                // Said twice; the first counts.
+                _ if element.attributes.iter().any(|(known, _)| known == key) => {}
                 _ => element.attributes.push((key.into(), value)),
             }
         }
@@ -159,6 +169,9 @@ impl Names {
     }
 
     fn declare(&mut self, prefix: &str, urn: &SmolStr) -> Result<(), Malformed> {
+        if !prefix.is_empty() && (!is_name(prefix) || prefix.contains(':')) {
+            return Err(Malformed::new("a namespace has a prefix that is none"));
+        }
         if self.scope.len() >= MAX_NAMESPACES || self.known.len() >= MAX_NAMESPACES {
             return Err(Malformed::new(format!("more than {MAX_NAMESPACES} namespace declarations")));
         }

@@ -1,6 +1,7 @@
 //! The agent's place, taken by a test: device models become points, readings are written down.
 
 #![allow(dead_code, reason = "each test file uses a part of it")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a helper that cannot go on fails the test")]
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,11 +16,11 @@ use guideway_mtconnect::{Config, MtConnect};
 use tokio::time::Instant;
 
 /// What most things may take.
-pub const SOON: Duration = Duration::from_secs(10);
+pub(crate) const SOON: Duration = Duration::from_secs(10);
 
 /// Something that the adapter said.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Said {
+pub(crate) enum Said {
     Up,
     Down,
     Model(String),
@@ -28,16 +29,16 @@ pub enum Said {
 }
 
 /// A running adapter with its readings.
-pub struct Gateway {
-    pub running: Running,
-    pub models: BTreeMap<String, String>,
-    pub said: Vec<Said>,
+pub(crate) struct Gateway {
+    pub(crate) running: Running,
+    pub(crate) models: BTreeMap<String, String>,
+    pub(crate) said: Vec<Said>,
     /// Whether device models are taken over.
-    pub takes: bool,
+    pub(crate) takes: bool,
 }
 
 /// A configuration for a peer on that port, with deadlines for tests.
-pub fn config(port: u16) -> Config {
+pub(crate) fn config(port: u16) -> Config {
     Config {
         address: format!("http://127.0.0.1:{port}"),
         interval: Duration::from_millis(10),
@@ -49,13 +50,13 @@ pub fn config(port: u16) -> Config {
     }
 }
 
-pub fn adapter(config: Config) -> Box<dyn Adapter> {
+pub(crate) fn adapter(config: Config) -> Box<dyn Adapter> {
     assert_eq!(MtConnect::check(&config), []);
     MtConnect::adapter(config, Vec::new())
 }
 
 /// A peer and an adapter that follows it.
-pub async fn pair(arguments: &[&str], change: impl FnOnce(&mut Config)) -> (Peer, Gateway) {
+pub(crate) async fn pair(arguments: &[&str], change: impl FnOnce(&mut Config)) -> (Peer, Gateway) {
     let peer = Peer::python("mtconnect_agent.py", arguments).await;
     let mut config = config(peer.port());
     change(&mut config);
@@ -64,16 +65,16 @@ pub async fn pair(arguments: &[&str], change: impl FnOnce(&mut Config)) -> (Peer
 }
 
 impl Gateway {
-    pub fn start(config: Config) -> Self {
+    pub(crate) fn start(config: Config) -> Self {
         Self::with(Running::start(adapter(config)))
     }
 
-    pub fn with(running: Running) -> Self {
+    pub(crate) fn with(running: Running) -> Self {
         Self { running, models: BTreeMap::new(), said: Vec::new(), takes: true }
     }
 
     /// Takes the next signal.
-    pub async fn step(&mut self, deadline: Instant, what: &str) {
+    pub(crate) async fn step(&mut self, deadline: Instant, what: &str) {
         let signal = self.running.signal(deadline, what).await;
         self.take(signal);
     }
@@ -99,7 +100,7 @@ impl Gateway {
     }
 
     /// Takes a signal of an agent that may say anything.
-    pub fn take_anything(&mut self, signal: Signal) {
+    pub(crate) fn take_anything(&mut self, signal: Signal) {
         match signal {
             Signal::Describe { value, .. } => {
                 let whole = format!("<MTConnectDevices><Devices>{value}</Devices></MTConnectDevices>");
@@ -123,40 +124,45 @@ impl Gateway {
     }
 
     /// Takes signals until something is the case.
-    pub async fn until(&mut self, what: &str, mut is: impl FnMut(&[Said]) -> bool) {
+    pub(crate) async fn until(&mut self, what: &str, mut is: impl FnMut(&[Said]) -> bool) {
         self.until_by(Instant::now() + SOON, what, &mut is).await;
     }
 
-    pub async fn until_by(&mut self, deadline: Instant, what: &str, is: &mut dyn FnMut(&[Said]) -> bool) {
+    pub(crate) async fn until_by(
+        &mut self,
+        deadline: Instant,
+        what: &str,
+        is: &mut dyn FnMut(&[Said]) -> bool,
+    ) {
         while !is(&self.said) {
             self.step(deadline, what).await;
         }
     }
 
     /// Waits until the latest value of an item is this one.
-    pub async fn value(&mut self, id: &str, value: &Value) {
+    pub(crate) async fn value(&mut self, id: &str, value: &Value) {
         let what = format!("{id} = {value:?}");
         self.until(&what, |said| latest(said, id) == Some(value)).await;
     }
 
-    pub async fn number(&mut self, id: &str, number: u32) {
+    pub(crate) async fn number(&mut self, id: &str, number: u32) {
         self.value(id, &Value::Number(f64::from(number))).await;
     }
 
-    pub async fn text(&mut self, id: &str, text: &str) {
+    pub(crate) async fn text(&mut self, id: &str, text: &str) {
         self.value(id, &Value::text(text)).await;
     }
 
-    pub async fn up(&mut self) {
+    pub(crate) async fn up(&mut self) {
         self.until("connection", |said| said.contains(&Said::Up)).await;
     }
 
-    pub async fn down(&mut self) {
+    pub(crate) async fn down(&mut self) {
         self.until("end of the session", |said| said.contains(&Said::Down)).await;
     }
 
     /// The values of an item, in order.
-    pub fn told(&self, id: &str) -> Vec<Value> {
+    pub(crate) fn told(&self, id: &str) -> Vec<Value> {
         let of = |said: &Said| match said {
             Said::Told { id: of, value, .. } if of == id => Some(value.clone()),
             _ => None,
@@ -165,7 +171,7 @@ impl Gateway {
     }
 
     /// The numbers of an item, in order; UNAVAILABLE left out.
-    pub fn numbers(&self, id: &str) -> Vec<u32> {
+    pub(crate) fn numbers(&self, id: &str) -> Vec<u32> {
         let of = |value: &Value| match value {
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small counts")]
             Value::Number(number) => Some(*number as u32),
@@ -174,17 +180,17 @@ impl Gateway {
         self.told(id).iter().filter_map(of).collect()
     }
 
-    pub fn faults(&self, fault: guideway_contract::Fault) -> u64 {
+    pub(crate) fn faults(&self, fault: guideway_contract::Fault) -> u64 {
         self.running.health().counters.faults(fault)
     }
 
-    pub async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.running.stop().await;
     }
 }
 
 /// Why the last session ended, once that is known.
-pub async fn last_error(gateway: &mut Gateway) -> String {
+pub(crate) async fn last_error(gateway: &mut Gateway) -> String {
     let deadline = Instant::now() + SOON;
     loop {
         if let Some(error) = gateway.running.health().last_error() {
@@ -196,14 +202,14 @@ pub async fn last_error(gateway: &mut Gateway) -> String {
 }
 
 /// The latest value of an item.
-pub fn latest<'s>(said: &'s [Said], id: &str) -> Option<&'s Value> {
+pub(crate) fn latest<'s>(said: &'s [Said], id: &str) -> Option<&'s Value> {
     said.iter().rev().find_map(|said| match said {
         Said::Told { id: of, value, .. } if of == id => Some(value),
         _ => None,
     })
 }
 
-pub fn condition(level: Level, code: &str, message: &str) -> Value {
+pub(crate) fn condition(level: Level, code: &str, message: &str) -> Value {
     let (native_code, message) = (code.into(), message.into());
     Value::Condition(Arc::new(Condition { level, native_code, message, ..Condition::normal() }))
 }

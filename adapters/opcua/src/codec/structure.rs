@@ -73,8 +73,8 @@ pub struct Shape {
 pub struct Shapes {
     shapes: HashMap<NodeId, Arc<Shape>>,
     context: ContextOwned,
-    /// Nanoseconds that the library has taken from each time, by which the server's clock is ahead of ours. Not in
-    /// structures, which it does not read.
+    /// Nanoseconds by which the server's clock is ahead of ours. The library has taken them from each time but those
+    /// of sources and those in structures, which it does not read.
     pub ahead: i64,
 }
 

@@ -26,8 +26,8 @@ enum Framing {
     Gap,
 }
 
-/// Takes bytes as they come and gives whole frames, without start, end and checksum. Holds at most one frame's length and
-/// one read.
+/// Takes bytes as they come and gives whole frames, without start, end and checksum. Holds at most one
+/// frame's length and one read.
 #[derive(Debug)]
 pub struct Frames {
     framing: Framing,
@@ -79,7 +79,8 @@ impl Frames {
             Framing::Delimited { start, end } => match memmem::find(rest, end) {
                 Some(at) => {
                     let (frame, used) = (&rest[..at], at + end.len());
-                    match memmem::rfind(frame, start) {
+                    let begin = if start.is_empty() { Some(0) } else { memmem::rfind(frame, start) };
+                    match begin {
                         Some(begin) => {
                             // What has its start is whole, whatever was thrown away before it.
                             self.skipping &= start.is_empty();

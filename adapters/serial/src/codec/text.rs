@@ -2,8 +2,8 @@
 
 use crate::Encoding;
 
-/// The text of a frame: decoded; without NUL, DEL and the controls of punches (DC1 to DC4) that Fanuc controls send around
-/// a DPRNT; without blanks and controls at both ends.
+/// The text of a frame: decoded; without NUL, DEL and the controls of punches (DC1 to DC4) that Fanuc
+/// controls send around a DPRNT; without blanks and controls at both ends.
 pub fn decode(bytes: &[u8], encoding: Encoding) -> String {
     let kept = bytes.iter().copied().filter(|byte| !matches!(byte, 0 | 0x11..=0x14 | 0x7F));
     let text: String = match encoding {

@@ -170,8 +170,8 @@ fn auto(text: &str, want: &Want) -> Native {
     }
 }
 
-/// The digits of a number as Rust reads them: blanks and asterisks (which a DPRNT may print for them) before the digits
-/// taken away, also after the sign.
+/// The digits of a number as Rust reads them: blanks and asterisks (which a DPRNT may print for them) before
+/// the digits taken away, also after the sign.
 fn number(text: &str, want: &Want) -> Option<String> {
     let blank = |c: char| c == ' ' || c == '*' || c == '\t';
     let rest = text.trim_matches(blank);

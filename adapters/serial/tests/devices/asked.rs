@@ -53,6 +53,23 @@ async fn a_scale_is_asked_over_tcp_and_over_a_serial_line() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_answer_of_several_frames_is_read_whole_each_time() {
+    let mut peer = Peer::python("serial_peer.py", &[]).await;
+    let mut points: Vec<_> =
+        ["GROSS", "TARE", "NET"].map(|word| asking("P", &format!("^{word}"), "field:1", "f64")).into();
+    points.push(register(7));
+    let mut running = Running::start(adapter(&tcp(peer.port()), points));
+    for round in 1..=20 {
+        let net = f64::from(round);
+        peer.say(&format!("set print GROSS {} kg|TARE 0.5 kg|NET {net} kg", net + 0.5)).await;
+        running.value(2, &Native::Float(net), SOON).await;
+        running.value(0, &Native::Float(net + 0.5), SOON).await;
+        running.value(3, &own(7), SOON).await;
+    }
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn points_with_one_question_are_asked_for_once() {
     let mut peer = Peer::python("serial_peer.py", &[]).await;
     let mut points: Vec<_> = (0..50).map(|_| weight()).collect();

@@ -1,8 +1,10 @@
-//! The adapter against devices that speak text: asked and unasked, over serial lines, TCP, and TCP the other way round.
+//! The adapter against devices that speak text: asked and unasked, over serial lines, TCP, and TCP the other
+//! way round.
 #![expect(clippy::unwrap_used, reason = "a helper that cannot go on fails the test")]
 
 mod asked;
 mod listening;
+mod profile;
 mod trials;
 mod unasked;
 mod writes;

@@ -105,12 +105,16 @@ pub struct ReplyHead {
 pub fn reply_head(frame: Frame, bytes: &[u8]) -> Result<ReplyHead, CodecError> {
     const SHORT: CodecError = CodecError::Short("a reply");
     let (serial, rest) = match frame {
-        Frame::E3 => {
-            (None, bytes.strip_prefix(&[0xD0, 0]).ok_or(CodecError::Wrong("a reply that is no 3E frame"))?)
-        }
+        Frame::E3 => (
+            None,
+            bytes
+                .strip_prefix(&[0xD0, 0])
+                .ok_or(CodecError::Wrong("the reply is no 3E frame; see `frame`"))?,
+        ),
         Frame::E4 => {
-            let rest =
-                bytes.strip_prefix(&[0xD4, 0]).ok_or(CodecError::Wrong("a reply that is no 4E frame"))?;
+            let rest = bytes
+                .strip_prefix(&[0xD4, 0])
+                .ok_or(CodecError::Wrong("the reply is no 4E frame; see `frame`"))?;
             let (serial, rest) = rest.split_first_chunk::<4>().ok_or(SHORT)?;
             (Some(u16::from_le_bytes([serial[0], serial[1]])), rest)
         }
