@@ -64,9 +64,6 @@ pub(crate) trait Settings: fmt::Debug + Send + Sync {
         more: &[&str],
     ) -> Option<Vec<Issue>>;
 
-    /// A point with none of its own keys set; for browsing and drafts.
-    fn add_plain_point(&mut self, common: PointSpec<()>) -> Vec<Issue>;
-
     /// By point: whether it is read, written or both.
     fn accesses(&self) -> Vec<Access>;
 
@@ -84,11 +81,14 @@ pub(crate) trait Settings: fmt::Debug + Send + Sync {
 pub(crate) static DRIVERS: &[&dyn Driver] = &[
     &Of::<guideway_ads::Ads>(PhantomData),
     &Of::<guideway_ethernet_ip::EthernetIp>(PhantomData),
+    #[cfg(feature = "focas")]
+    &Of::<guideway_focas::Focas>(PhantomData),
     &Of::<guideway_haas::Haas>(PhantomData),
     &Of::<guideway_modbus::Modbus>(PhantomData),
     &Of::<guideway_mqtt::Mqtt>(PhantomData),
     &Of::<guideway_mtconnect::MtConnect>(PhantomData),
     &Of::<guideway_opcua::OpcUa>(PhantomData),
+    &Of::<guideway_s7::S7>(PhantomData),
     &Of::<guideway_serial::Serial>(PhantomData),
     &Of::<guideway_shdr::Shdr>(PhantomData),
     &Of::<guideway_slmp::Slmp>(PhantomData),
@@ -211,16 +211,6 @@ where
         let issues = P::check_point(&self.config, &point);
         self.points.push(point);
         Some(issues)
-    }
-
-    fn add_plain_point(&mut self, common: PointSpec<()>) -> Vec<Issue> {
-        let Some(own) = plain::<P::Point>() else {
-            return vec![Issue::new("addr", "this protocol's points need more than an address")];
-        };
-        let point = with(common, own);
-        let issues = P::check_point(&self.config, &point);
-        self.points.push(point);
-        issues
     }
 
     fn accesses(&self) -> Vec<Access> {

@@ -55,10 +55,13 @@ pub(super) fn run(arguments: &Arguments, logging: &Logging) -> anyhow::Result<Ex
         let line = format!("{key} = {value}");
         let quoted = format!("{key} = {value:?}");
         // What TOML does not take for a value is a text.
-        let table = DeTable::parse(&line).or_else(|_| DeTable::parse(&quoted)).context("this cannot be set")?;
+        let table =
+            DeTable::parse(&line).or_else(|_| DeTable::parse(&quoted)).context("this cannot be set")?;
         let table = table.into_inner();
         let Some(value) = table.get(key).cloned() else { bail!("`{text}`: write KEY=VALUE") };
-        settings.set(&merged, key, &value).map_err(|(what, cure)| anyhow::anyhow!("--set {text}: {what} {cure}"))?;
+        settings
+            .set(&merged, key, &value)
+            .map_err(|(what, cure)| anyhow::anyhow!("--set {text}: {what} {cure}"))?;
         merged = owned(&merged, key, &value);
     }
     let (place, range) = split_range(&arguments.url);
@@ -110,16 +113,20 @@ fn driver(arguments: &Arguments) -> anyhow::Result<&'static dyn Driver> {
         (None, Some("eip" | "cip" | "logix")) => "ethernet-ip",
         (None, Some("mc")) => "slmp",
         (None, Some(scheme)) => scheme,
-        (None, None) => bail!("`{}`: write the protocol in front, such as opc.tcp://…, or --kind", arguments.url),
+        (None, None) => {
+            bail!("`{}`: write the protocol in front, such as opc.tcp://…, or --kind", arguments.url)
+        }
     };
     let kinds: Vec<_> = protocols::DRIVERS.iter().map(|driver| driver.kind()).collect();
-    protocols::driver(kind).with_context(|| format!("there is no protocol `{kind}`; there are {}", kinds.join(", ")))
+    protocols::driver(kind)
+        .with_context(|| format!("there is no protocol `{kind}`; there are {}", kinds.join(", ")))
 }
 
 /// A range of registers is where to browse and no part of the address.
 fn split_range(url: &str) -> (String, Option<String>) {
     let Some((place, query)) = url.split_once('?') else { return (url.to_owned(), None) };
-    let (ranges, others): (Vec<&str>, Vec<&str>) = query.split('&').partition(|pair| pair.starts_with("range="));
+    let (ranges, others): (Vec<&str>, Vec<&str>) =
+        query.split('&').partition(|pair| pair.starts_with("range="));
     let place = if others.is_empty() { place.to_owned() } else { format!("{place}?{}", others.join("&")) };
     (place, ranges.first().and_then(|pair| pair.strip_prefix("range=")).map(str::to_owned))
 }
@@ -139,7 +146,10 @@ async fn walk(adapter: &mut dyn Adapter, at: &str, arguments: &Arguments) -> any
         };
         for entry in listed {
             if found.len() >= arguments.most {
-                say(&format!("stopped after {}; --most takes more, --at begins further down", arguments.most));
+                say(&format!(
+                    "stopped after {}; --most takes more, --at begins further down",
+                    arguments.most
+                ));
                 return Ok(found);
             }
             if found.iter().any(|known| known.address == entry.address) {
@@ -155,7 +165,8 @@ async fn walk(adapter: &mut dyn Adapter, at: &str, arguments: &Arguments) -> any
 }
 
 fn table(found: &[Found]) -> String {
-    let mut rows: Vec<[String; 6]> = vec![["address", "type", "", "value", "units", "name"].map(str::to_owned)];
+    let mut rows: Vec<[String; 6]> =
+        vec![["address", "type", "", "value", "units", "name"].map(str::to_owned)];
     for entry in found {
         let kind = match (&entry.data_type, entry.folder) {
             (Some(data_type), _) => data_type.to_string(),

@@ -41,7 +41,8 @@ impl Which {
             .map_err(|missing| anyhow::anyhow!("{} ({})", missing.what, missing.cure))?;
         let mut params = BTreeMap::new();
         for param in &self.params {
-            let (name, value) = param.split_once('=').with_context(|| format!("`{param}`: write NAME=VALUE"))?;
+            let (name, value) =
+                param.split_once('=').with_context(|| format!("`{param}`: write NAME=VALUE"))?;
             params.insert(SmolStr::new(name.trim()), scalar(value.trim()));
         }
         match profile::instance(&source, "machine", &self.address, params) {

@@ -89,7 +89,8 @@ impl Seen {
     fn new(machine: Machine) -> Self {
         let options = Options { agent_device: false, ..Options::default() };
         let document = machine.device.clone().map(|xml| [(PathBuf::from("device"), xml)]);
-        let model = document.and_then(|document| DeviceModel::from_xml(&document, &options, None).ok()).map(Arc::new);
+        let model =
+            document.and_then(|document| DeviceModel::from_xml(&document, &options, None).ok()).map(Arc::new);
         let pipeline = model.clone().map(|model| {
             let rules = AdapterRules {
                 devices: vec![DeviceIndex(0)],
@@ -138,7 +139,8 @@ impl Seen {
     /// Whether every point that is read has been.
     fn is_complete(&self) -> bool {
         let accesses = self.machine.accesses();
-        !self.raw.is_empty() && self.raw.iter().zip(accesses).all(|(raw, access)| raw.is_some() || !access.reads())
+        !self.raw.is_empty()
+            && self.raw.iter().zip(accesses).all(|(raw, access)| raw.is_some() || !access.reads())
     }
 
     /// Points that could not be read or have not been.
@@ -156,7 +158,9 @@ impl Seen {
             rules.iter().zip(self.machine.addresses()).zip(self.raw.iter().zip(self.machine.accesses()))
         {
             let (raw, value) = match raw {
-                Some(reading) if reading.value.is_bad() => ("-".to_owned(), format!("FAILED {}", reading.value)),
+                Some(reading) if reading.value.is_bad() => {
+                    ("-".to_owned(), format!("FAILED {}", reading.value))
+                }
                 Some(reading) => (reading.value.to_string(), rule.apply(reading.value.clone()).to_string()),
                 None if !access.reads() => ("-".to_owned(), "(only written)".to_owned()),
                 None => ("-".to_owned(), "FAILED not read yet".to_owned()),
@@ -167,8 +171,15 @@ impl Seen {
         let Some(model) = &self.model else { return text };
         let mut rows: Vec<[String; 4]> = vec![["item", "type", "value", "units"].map(str::to_owned)];
         for item in model.items().iter().filter(|item| !item.name.is_empty()) {
-            let value = self.items.get(&item.index).map_or("UNAVAILABLE".to_owned(), |observation| shown(&observation.value));
-            let kind = if item.sub_type.is_empty() { item.item_type.to_string() } else { format!("{}.{}", item.item_type, item.sub_type) };
+            let value = self
+                .items
+                .get(&item.index)
+                .map_or("UNAVAILABLE".to_owned(), |observation| shown(&observation.value));
+            let kind = if item.sub_type.is_empty() {
+                item.item_type.to_string()
+            } else {
+                format!("{}.{}", item.item_type, item.sub_type)
+            };
             rows.push([item.name.to_string(), kind, value, item.units.to_string()]);
         }
         text.push('\n');
@@ -177,7 +188,7 @@ impl Seen {
             && let Some(tally) = pipeline.counters().adapter(AdapterId(0))
         {
             for reason in [Reason::Uncomputed, Reason::Rejected, Reason::Invalid] {
-                if let Some(example) = tally.example(reason) {
+                if let Some(example) = tally.examples().get(&reason) {
                     text.push_str(&format!("\n{}: {example}", reason.as_str()));
                 }
             }
@@ -201,7 +212,9 @@ pub(super) fn shown(value: &guideway_contract::Value) -> String {
             let entries = set.entries().iter().take(8).map(|entry| entry.key.as_str());
             format!("{} entries: {}", set.len(), entries.collect::<Vec<_>>().join(" "))
         }
-        Value::Condition(condition) => format!("{:?} {} {}", condition.level, condition.native_code, condition.message),
+        Value::Condition(condition) => {
+            format!("{:?} {} {}", condition.level, condition.native_code, condition.message)
+        }
         Value::Message(message) => message.text.to_string(),
         Value::AssetEvent(event) => format!("{} {}", event.asset_type, event.asset_id),
         Value::Annotated(_) => String::new(),
@@ -211,12 +224,14 @@ pub(super) fn shown(value: &guideway_contract::Value) -> String {
 /// Rows under each other, columns cut to what a terminal shows.
 pub(super) fn aligned<const N: usize>(rows: &[[String; N]]) -> String {
     const WIDEST: usize = 60;
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count().min(WIDEST)).max().unwrap_or(0);
+    let width =
+        |column: usize| rows.iter().map(|row| row[column].chars().count().min(WIDEST)).max().unwrap_or(0);
     let widths: Vec<usize> = (0..N).map(width).collect();
     let mut text = String::new();
     for row in rows {
         for (cell, width) in row.iter().zip(&widths) {
-            let cell: String = cell.chars().map(|c| if c.is_control() { ' ' } else { c }).take(WIDEST).collect();
+            let cell: String =
+                cell.chars().map(|c| if c.is_control() { ' ' } else { c }).take(WIDEST).collect();
             text.push_str(&format!("{cell:width$}  "));
         }
         text.truncate(text.trim_end().len());

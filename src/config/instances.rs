@@ -103,6 +103,7 @@ impl Reader<'_> {
             identity: Identity::new(&details.name, &uuid),
             address: details.address.clone(),
             address_span: span_of("address"),
+            base: base.to_owned(),
             params: details.params.clone(),
             settings: own,
             told: Some(Told {

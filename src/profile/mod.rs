@@ -20,7 +20,7 @@ mod tests;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use guideway_contract::{Access, Adapter};
@@ -130,6 +130,8 @@ pub(crate) struct Instance<'s, 'i> {
     pub(crate) identity: Identity,
     pub(crate) address: Option<String>,
     pub(crate) address_span: Range<usize>,
+    /// What relative paths are relative to.
+    pub(crate) base: PathBuf,
     pub(crate) params: BTreeMap<SmolStr, Scalar>,
     /// Keys of the adapter's settings, put over those of the profile.
     pub(crate) settings: DeTable<'i>,
@@ -144,6 +146,7 @@ impl Instance<'_, '_> {
             identity: Identity::new("machine", "machine"),
             address: None,
             address_span: 0..0,
+            base: PathBuf::new(),
             params: BTreeMap::new(),
             settings: DeTable::new(),
             told: None,

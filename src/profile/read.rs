@@ -12,6 +12,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::file::{Command, Head, Item, Point, Scalar};
+use super::recording::Replay;
 use super::{Identity, Instance, Machine, commands, items, model, parameters};
 use crate::device_model::{DeviceModel, Options, Severity};
 use crate::pipeline::mapping::{Mapping, Parameters, PointRule};
@@ -142,7 +143,7 @@ impl Reader<'_> {
         instance: &Instance<'_, '_>,
     ) -> Option<Machine> {
         let (kind, mut settings, adapter) = self.adapter(root)?;
-        self.instance(&mut *settings, &adapter, instance);
+        let replay = self.instance(&mut *settings, &adapter, instance);
         let driver = protocols::driver(&kind)?;
         let groups = self.groups(head);
         let mut rules = Vec::new();
@@ -206,6 +207,9 @@ impl Reader<'_> {
             kind,
             identity: instance.identity.clone(),
             settings: settings.into(),
+            about: head.description.clone(),
+            items: written.len(),
+            replay,
             device: has_own_model.then_some(xml),
             follows_link,
             mapping: Arc::new(Mapping::new(rules, compiled)),
@@ -256,14 +260,25 @@ impl Reader<'_> {
     }
 
     /// What the instance says, put over what the profile says.
-    fn instance(&mut self, settings: &mut dyn Settings, adapter: &DeTable<'_>, instance: &Instance<'_, '_>) {
+    ///
+    /// Gives the recording that is to be played in the machine's place.
+    fn instance(
+        &mut self,
+        settings: &mut dyn Settings,
+        adapter: &DeTable<'_>,
+        instance: &Instance<'_, '_>,
+    ) -> Option<Replay> {
+        let address = instance.address.as_deref();
+        let (replay, told) = match address.and_then(|address| Replay::parse(address, &instance.base)) {
+            Some(Ok(replay)) => (Some(replay), Ok(())),
+            Some(Err(what)) => (None, Err(what)),
+            None => (None, address.map_or(Ok(()), |address| settings.set_address(address))),
+        };
         let Some(place) = &instance.told else {
-            if let Some(address) = &instance.address
-                && let Err(what) = settings.set_address(address)
-            {
+            if let Err(what) = told {
                 self.document.error(0..0, format!("address: {what}"), "");
             }
-            return;
+            return replay;
         };
         let mut merged = adapter.clone();
         for (key, value) in &instance.settings {
@@ -279,9 +294,12 @@ impl Reader<'_> {
                 }
             }
         }
-        if let Some(address) = &instance.address
-            && let Err(what) = settings.set_address(address)
-        {
+        // Once more: keys of the instance have been read together with the profile's, without the address.
+        let told = match (&replay, address) {
+            (None, Some(address)) if told.is_ok() => settings.set_address(address),
+            _ => told,
+        };
+        if let Err(what) = told {
             let (span, label) = (instance.address_span.clone(), &place.label);
             self.document.findings.error(place.source, span, format!("{label}: address: {what}"), "");
         }
@@ -293,6 +311,7 @@ impl Reader<'_> {
                 self.document.findings.error(place.source, span, what, "");
             }
         }
+        replay
     }
 
     fn groups(&mut self, head: &Head) -> BTreeMap<SmolStr, Period> {
@@ -411,12 +430,16 @@ impl Reader<'_> {
     }
 }
 
+/// Whether expressions have another meaning for a name.
+pub(super) fn is_reserved(name: &str) -> bool {
+    ["params", "item", "args", "true", "false", "null", "in", "link"].contains(&name)
+}
+
 /// A name that CEL takes for a variable.
 fn is_identifier(text: &str) -> bool {
-    const RESERVED: [&str; 8] = ["params", "item", "args", "true", "false", "null", "in", "link"];
     text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
         && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
-        && !RESERVED.contains(&text)
+        && !is_reserved(text)
 }
 
 fn table<'t, 'i>(root: &'t DeTable<'i>, name: &str) -> Option<&'t DeTable<'i>> {

@@ -28,7 +28,9 @@ pub async fn tap(url: &str, path: Option<&str>, mut line: impl FnMut(&str)) -> R
 
 fn encoded(text: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte);
-    text.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
+    text.bytes()
+        .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+        .collect()
 }
 
 fn shown(value: &Value) -> String {
@@ -38,7 +40,9 @@ fn shown(value: &Value) -> String {
         Value::Text(text) => text.to_string(),
         Value::Numbers(numbers) => numbers.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "),
         Value::Series { rate, values } => format!("{} samples at {rate} Hz", values.len()),
-        Value::Change { entries, reset } => format!("{}{}", if *reset { "(reset) " } else { "" }, listed(entries)),
+        Value::Change { entries, reset } => {
+            format!("{}{}", if *reset { "(reset) " } else { "" }, listed(entries))
+        }
         Value::Whole(entries) => listed(entries),
         Value::Condition(condition) => {
             format!("{:?} {} {}", condition.level, condition.native_code, condition.message)
