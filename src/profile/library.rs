@@ -25,7 +25,25 @@ pub fn shipped() -> &'static [Shipped] {
     SHIPPED
 }
 
-static SHIPPED: &[Shipped] = ship![];
+static SHIPPED: &[Shipped] = ship![
+    "abb-robot-opcua",
+    "beckhoff-twincat-cell",
+    "eastron-sdm630",
+    "fanuc-dprnt-probe",
+    "fanuc-opcua",
+    "fanuc-shdr",
+    "haas-ngc-mill",
+    "io-link-master-mqtt",
+    "mazak-mtconnect",
+    "mazak-smooth-shdr",
+    "mitsubishi-iq-r-cell",
+    "okuma-mtconnect",
+    "okuma-osp-shdr",
+    "rockwell-logix-cell",
+    "siemens-840d-sl-opcua",
+    "universal-robots-modbus",
+    "witmotion-wtvb01",
+];
 
 /// The folders in which profiles are looked for before those that ship.
 #[derive(Clone, Debug, Default)]

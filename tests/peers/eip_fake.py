@@ -1,8 +1,9 @@
 """A Logix controller as 1756-PM020 and the CIP Networks Library describe it, for what cm-ethernetip does not serve:
 structures with templates, fragments, limits of packets, routes, strings, program tags, refusals.
 
-Usage: eip_fake.py PORT [small|unconnected|single|direct]...
+Usage: eip_fake.py PORT [small|unconnected|single|direct|old]...
   small        no Large Forward Open          unconnected  no Forward Open at all
+  old          no External Access in the list of tags (Unsigned is read only, Word has none)
   single       no Multiple Service Packet     direct       no routes: an Unconnected Send is refused
 Lines on standard input: `set TAG HEX`, `get TAG` (bytes in hexadecimal), `packets` (requests since the last time, and
 the largest request and reply in bytes), `refuse TAG STATUS` (in hexadecimal; 0 ends it).
@@ -331,6 +332,8 @@ def tag_list(scope, start, data, room):
                 entry += struct.pack("<H", kind)
             elif attribute == 8:
                 entry += struct.pack("<III", *[*tag.dimensions, 0, 0, 0][:3])
+            elif attribute == 10 and "old" not in OPTIONS:
+                entry += bytes([2 if tag.name == "Unsigned" else 3 if tag.name == "Word" else 0])
             else:
                 raise Refusal(0x0A)
         if len(reply) + len(entry) > room - 4:

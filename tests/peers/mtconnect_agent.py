@@ -9,9 +9,10 @@ Commands on standard input, one line each:
   asset ID DEVICE TEXT | unasset ID
   restart         a new instanceId; the buffer and all values are gone
   model           a data item more, in the same run (deviceModelChangeTime moves on)
+  device NAME     a device more, in the same run
   stream MODE     how streams are sent from now on:
                   good, nolength, short, long, wronglength, lf, split, nocontenttype, noboundary, dashes, garbage,
-                  cut, single, once, html, refuse, hang, endless, header, silent, junk
+                  cut, single, once, html, refuse, hang, endless, header, silent, junk, plain (no chunks, odd headers)
   stat            counts of what was asked, as JSON
   next            the next sequence
 """
@@ -154,7 +155,8 @@ class Agent:
                                                 self.options.version, "Header": header, **body}})
 
     def probe(self, form):
-        names = ["M1", "M2"] + (["Agent"] if self.options.version >= "1.7" else [])
+        names = [name for name in dict.fromkeys(it[0] for it in self.items.values())
+                 if name != "Agent" or self.options.version >= "1.7"]
         if form == "json":
             return self.document("Devices", form, self.header("Devices", form), {"Devices": self.json_devices(names)})
         out = "".join(self.device(name) for name in names)
@@ -418,8 +420,15 @@ class Handler(BaseHTTPRequestHandler):
                 "dashes": 'multipart/x-mixed-replace; boundary="--bound"'}.get(
                     mode, "multipart/x-mixed-replace;boundary=bound")
         self.send_header("Content-Type", kind)
-        self.send_header("Transfer-Encoding", "chunked")
-        self.end_headers()
+        self.chunked = mode != "plain"
+        if self.chunked:
+            self.send_header("Transfer-Encoding", "chunked")
+        else:
+            self.wfile.write(b"HTTP/1.0 200 fine\nX-Odd : header\nConten\xfct-\x01: none\n"
+                             b"Content-Type: multipart/x-mixed-replace; boundary=bound\n\n")
+            self._headers_buffer = []
+        if self.chunked:
+            self.end_headers()
         if mode == "silent":
             return time.sleep(60)
         while mode == "junk":
@@ -481,6 +490,8 @@ class Handler(BaseHTTPRequestHandler):
             time.sleep(gap)
 
     def chunk(self, data):
+        if not self.chunked:
+            return self.wfile.write(data)
         self.wfile.write(b"%x\r\n" % len(data) + data + b"\r\n")
 
     def document(self, body, form, status=200):
@@ -547,6 +558,10 @@ def commands(agent):
                 agent.model_time = now()
                 agent.add({"id": name, "value": "NEW"})
                 answer = name
+            elif word == "device":
+                agent.items["avail" + rest] = (rest, "EVENT", "AVAILABILITY", "Availability", {})
+                agent.model_time = now()
+                agent.add({"id": "avail" + rest, "value": "AVAILABLE"})
             elif word == "stream":
                 agent.options.stream = rest
                 agent.changed.notify_all()

@@ -84,7 +84,7 @@ class Peer:
                 ua.SecurityPolicyType.Aes256Sha256RsaPss_SignAndEncrypt,
             ]
         server.set_security_policy(policies, permission_ruleset=SimpleRoleRuleset())
-        server.set_identity_tokens([ua.AnonymousIdentityToken, ua.UserNameIdentityToken])
+        server.set_identity_tokens([ua.AnonymousIdentityToken, ua.UserNameIdentityToken, ua.X509IdentityToken])
         if "shifted" in self.words:
             await server.register_namespace("urn:guideway:in-front")
         self.ns = await server.register_namespace(URI)

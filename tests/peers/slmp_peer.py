@@ -1,6 +1,6 @@
-"""A Mitsubishi controller by aslmp's simulator. Usage: slmp_peer.py PORT [3e|4e] [fx5u-32mt-ds|pedantic|r04cpu] [measured]
+"""A Mitsubishi controller by aslmp's simulator. Usage: slmp_peer.py PORT [3e|4e] [fx5u-32mt-ds|pedantic|r04cpu] [measured] [little]
 
-`measured` is with what real controllers were seen to do wrong, such as one connection for each port.
+`little` takes 100 words in a row and 10 one by one; `measured` is with what real controllers were seen to do wrong, such as one connection for each port.
 
 Lines on standard input: `set DEVICE INDEX WORD...`, `get DEVICE INDEX COUNT`, `on DEVICE INDEX`, `off DEVICE INDEX`,
 `bit DEVICE INDEX`, `requests` (frames received since the last time, and the longest reply in bytes).
@@ -8,6 +8,7 @@ Lines on standard input: `set DEVICE INDEX WORD...`, `get DEVICE INDEX COUNT`, `
 
 import asyncio
 import sys
+from dataclasses import replace
 
 from aslmp.testing import HEALTHY, PlcSimulator, by_key
 from aslmp.testing.server import Entry
@@ -21,7 +22,10 @@ async def main():
     measured = "measured" in sys.argv
     kind = FrameType.FOUR_E if frame == "4e" else FrameType.THREE_E
     entry = Entry(name="tcp", protocol="tcp", port=int(port), frame=kind, max_connections=1 if measured else 64)
-    simulator = PlcSimulator(target=by_key(target), entries=(entry,), pathology=None if measured else HEALTHY, host="127.0.0.1")
+    target = by_key(target)
+    if "little" in sys.argv:
+        target = replace(target, limits=replace(target.limits, batch_word=100, random_points=10))
+    simulator = PlcSimulator(target=target, entries=(entry,), pathology=None if measured else HEALTHY, host="127.0.0.1")
     seen = 0
     async with simulator as plc:
         print("ready", flush=True)

@@ -7,7 +7,7 @@ use guideway_contract::{DataType, Found, Kind, SessionEnd};
 use crate::Config;
 use crate::address::Address;
 use crate::codec::cip::{Status, service};
-use crate::codec::symbols::{self, Symbol, SymbolType};
+use crate::codec::symbols::{self, ExternalAccess, Symbol, SymbolType};
 use crate::codec::template::{self, Template, Templates};
 use crate::codec::value::Shape;
 use crate::link::{Link, broken};
@@ -80,13 +80,20 @@ impl Catalog {
 async fn list(link: &mut Link, program: Option<&str>) -> Result<Result<Vec<Symbol>, Status>, SessionEnd> {
     let mut symbols: Vec<Symbol> = Vec::new();
     let mut next = 0;
+    let mut with_access = true;
     loop {
         let path = symbols::page_path(program, next);
-        let reply = link.call(service::INSTANCE_ATTRIBUTES, &path, &symbols::ATTRIBUTES).await?;
+        let wanted: &[u8] = if with_access { &symbols::ATTRIBUTES_WITH_ACCESS } else { &symbols::ATTRIBUTES };
+        let reply = link.call(service::INSTANCE_ATTRIBUTES, &path, wanted).await?;
+        if symbols.is_empty() && with_access && !reply.status.is_success() && !reply.status.is_partial() {
+            // Controllers before version 18 do not know External Access.
+            with_access = false;
+            continue;
+        }
         if !reply.status.is_success() && !reply.status.is_partial() {
             return Ok(Err(reply.status));
         }
-        let page = symbols::page(&reply.data).map_err(broken)?;
+        let page = symbols::page(&reply.data, with_access).map_err(broken)?;
         // Pages overlap by one tag: servers differ in whether the instance asked for belongs to its page.
         let fresh: Vec<Symbol> = page
             .into_iter()
@@ -156,7 +163,15 @@ async fn below(link: &mut Link, address: &str) -> Result<Vec<Found>, SessionEnd>
                 let dimensions =
                     symbol.dimensions.iter().copied().filter(|size| *size > 0).collect::<Vec<_>>();
                 let whole = format!("{prefix}{}", symbol.name);
-                found.push(tag(link, &whole, &symbol.name, symbol.kind, &dimensions).await?);
+                let mut one = tag(link, &whole, &symbol.name, symbol.kind, &dimensions).await?;
+                let note = match symbol.access {
+                    Some(ExternalAccess::ReadOnly) => ", read only",
+                    Some(ExternalAccess::None) => ", no External Access",
+                    _ => "",
+                };
+                one.writable &= note.is_empty();
+                one.note.push_str(note);
+                found.push(one);
             }
         }
         return Ok(found);

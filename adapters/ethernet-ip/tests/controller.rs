@@ -236,6 +236,9 @@ async fn programs_structures_and_members_are_browsed() {
     assert_eq!(of("Recipe").and_then(|found| found.data_type), "string[82]".parse().ok());
     assert_eq!(of("Flags").and_then(|found| found.data_type), "bool[128]".parse().ok());
     assert_eq!(of("Table").map(|found| found.note.as_str()), Some("DINT[4,5]"));
+    assert!(of("Rate").is_some_and(|found| found.writable && found.note == "DINT"));
+    assert!(of("Unsigned").is_some_and(|found| !found.writable && found.note == "ULINT, read only"));
+    assert!(of("Word").is_some_and(|found| !found.writable && found.note == "UINT, no External Access"));
     let program = adapter.browse("Program:Main").await.unwrap();
     assert_eq!(program[0].address, "Program:Main.Cycle");
     let members = adapter.browse("Cell").await.unwrap();
@@ -244,6 +247,14 @@ async fn programs_structures_and_members_are_browsed() {
     let axis = adapter.browse("Program:Main.Local.Axes[0]").await.unwrap();
     assert_eq!(axis[0].address, "Program:Main.Local.Axes[0].Position");
     assert!(adapter.browse("Rate").await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_controller_that_does_not_know_external_access_is_browsed_too() {
+    let peer = Peer::python("eip_fake.py", &["old", "unconnected"]).await;
+    let found = EthernetIp::adapter(config(peer.port()), Vec::new()).browse("").await.unwrap();
+    assert!(found.iter().any(|found| found.address == "Unsigned" && found.writable && found.note == "ULINT"));
+    assert_eq!(found.iter().filter(|found| found.address.starts_with('D')).count(), 3_000);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,7 +5,7 @@
 //!
 //! Modbus has little to tell a right answer from a wrong one, RTU less than TCP; so whatever there is is compared
 //! ([`codec`]), and after a time-out or an answer that fits nothing the line is made clean before it is used again
-//! ([`Wire`](wire::Wire)).
+//! (`Wire`).
 
 mod address;
 mod browse;

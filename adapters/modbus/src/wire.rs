@@ -10,7 +10,7 @@ use std::time::Duration;
 use guideway_contract::SessionEnd;
 use tokio::time::Instant;
 
-use crate::codec::Request;
+use crate::codec::{Error, Request};
 use crate::line::{Failure, Line, Reply, Target};
 use crate::{Framing, Table};
 
@@ -135,6 +135,11 @@ impl Wire {
         let result = line.exchange(unit, request, patience, reply).await;
         match &result {
             Ok(()) => self.owed_until = None,
+            // Damaged but whole: there is nothing more to wait for than silence.
+            Err(Failure::Garbled(Error::Checksum)) => {
+                self.owed_until = Some(Instant::now());
+                self.note_debt(unit, request);
+            }
             Err(Failure::Silent(_) | Failure::Garbled(_)) if self.target.framing == Framing::Rtu => {
                 self.note_debt(unit, request);
             }

@@ -1,4 +1,5 @@
-//! Assets: fetched beside the observations, one request at a time, and told when they differ from what was told.
+//! Assets: fetched beside the observations, one request at a time, and told when they differ from what was
+//! told.
 
 use std::collections::VecDeque;
 use std::future::pending;
@@ -212,7 +213,8 @@ fn is_removed(asset: &Element) -> bool {
     asset.attribute("removed").is_some_and(|removed| removed.eq_ignore_ascii_case("true"))
 }
 
-/// The asset as it is told; `None` for those that are removed, have no id or belong to devices that are not followed.
+/// The asset as it is told; `None` for those that are removed, have no id or belong to devices that are not
+/// followed.
 fn change(tree: &Tree, asset: &Element, model: &Model, device: &str) -> Option<Outcome> {
     let id = id_of(asset).filter(|_| !is_removed(asset))?;
     let device = match asset.attribute("deviceUuid") {

@@ -58,8 +58,8 @@ impl Failure {
     }
 }
 
-/// Whether an error document is about a sequence that is not in the buffer. Old agents have no code of its own
-/// for it.
+/// Whether an error document is about a sequence that is not in the buffer. Old agents have no code of its
+/// own for it.
 pub(crate) fn out_of_range(problems: &[Problem]) -> bool {
     problems.iter().any(|problem| {
         let text = problem.text.to_ascii_lowercase();

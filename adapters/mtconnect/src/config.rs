@@ -14,16 +14,18 @@ use crate::address::Base;
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// Where the agent is: `http://HOST:5000`, `https://HOST`, `HOST` or `HOST:PORT`, with `/DEVICE` (or the folder
-    /// of a proxy) behind it where wanted.
+    /// Where the agent is: `http://HOST:5000`, `https://HOST`, `HOST` or `HOST:PORT`, with `/DEVICE` (or the
+    /// folder of a proxy) behind it where wanted.
     pub address: String,
     /// The port of an address that is no URL and names none.
     pub port: u16,
     /// Names or uuids of the devices to follow. Left out: all but the agent's own device.
     pub devices: Vec<String>,
-    /// Whether the agent's own device (MTConnect 1.7 and later: its adapters and their connections) is followed too.
+    /// Whether the agent's own device (MTConnect 1.7 and later: its adapters and their connections) is
+    /// followed too.
     pub agent_device: bool,
-    /// How documents are asked for: `xml`, `json`, or `auto`, which prefers XML. What comes is read in either form.
+    /// How documents are asked for: `xml`, `json`, or `auto`, which prefers XML. What comes is read in either
+    /// form.
     pub format: Format,
     /// `stream`: the agent sends what changed as it changes; where it turns out that it cannot, it is polled.
     /// `poll`: it is asked for what changed again and again.
@@ -36,7 +38,8 @@ pub struct Config {
     #[serde(with = "duration")]
     #[schemars(with = "String")]
     pub interval: Duration,
-    /// How often the agent says that it is alive while nothing changes. Twice as long without a word ends the session.
+    /// How often the agent says that it is alive while nothing changes. Twice as long without a word ends the
+    /// session.
     #[serde(with = "duration")]
     #[schemars(with = "String")]
     pub heartbeat: Duration,
@@ -56,18 +59,21 @@ pub struct Config {
     pub max_document: usize,
     /// Whether assets are taken over: all at the beginning, then each that is added, changed or removed.
     pub assets: bool,
-    /// File of the authorities (PEM) that the agent's certificate is verified by. Left out: those the system trusts.
+    /// File of the authorities (PEM) that the agent's certificate is verified by. Left out: those the system
+    /// trusts.
     pub ca: Option<PathBuf>,
     /// File of our own certificate (PEM), for agents that want one; with `key`.
     pub certificate: Option<PathBuf>,
     /// File of our own certificate's private key (PEM, not encrypted).
     pub key: Option<PathBuf>,
-    /// User name, where the agent or the proxy before it wants one; with `password`. Use `https`: over `http` anyone on the way
-    /// can read both.
+    /// User name, where the agent or the proxy before it wants one; with `password`. Use `https`: over `http`
+    /// anyone on the way can read both.
     pub user: Option<String>,
-    /// The user's password; `$NAME` takes it from the environment, `$$…` is a password that begins with a dollar sign.
+    /// The user's password; `$NAME` takes it from the environment, `$$…` is a password that begins with a
+    /// dollar sign.
     pub password: Option<String>,
-    /// A bearer token, where the agent or the proxy before it wants one; `$NAME` takes it from the environment.
+    /// A bearer token, where the agent or the proxy before it wants one; `$NAME` takes it from the
+    /// environment.
     pub token: Option<String>,
 }
 

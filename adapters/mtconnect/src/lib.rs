@@ -1,12 +1,12 @@
 //! Follows another MTConnect agent over HTTP: its device model, observations and assets.
 //!
 //! A session asks for `/probe`, tells the gateway the devices it follows, asks for `/current` and follows
-//! `/sample` as a stream, or, where the agent cannot stream, by asking again and again. Where a session ended is
-//! remembered: while the same run of the agent still has them, the changes made meanwhile are told after the next
-//! connect, in order and with their own times.
+//! `/sample` as a stream, or, where the agent cannot stream, by asking again and again. Where a session ended
+//! is remembered: while the same run of the agent still has them, the changes made meanwhile are told after
+//! the next connect, in order and with their own times.
 //!
-//! Values, times and ids are the agent's. They come in the data items' units and filtered, so the device model is
-//! told without native units and filters: nothing is converted or filtered twice.
+//! Values, times and ids are the agent's. They come in the data items' units and filtered, so the device
+//! model is told without native units and filters: nothing is converted or filtered twice.
 
 mod address;
 mod assets;

@@ -1,6 +1,7 @@
 //! Secrets that a configuration names instead of holding them.
 
-/// A secret as it is sent: `$NAME` is taken from the environment, `$$…` is one that begins with a dollar sign.
+/// A secret as it is sent: `$NAME` is taken from the environment, `$$…` is one that begins with a dollar
+/// sign.
 pub(crate) fn resolve(written: &str) -> Result<String, String> {
     match written.strip_prefix('$') {
         None => Ok(written.to_owned()),

@@ -164,8 +164,8 @@ impl Session<'_> {
         }
     }
 
-    /// Counts a document that cannot be read. After some the session ends, and the next one begins with the state
-    /// behind them: a document that nobody can read must not stop everything that follows it.
+    /// Counts a document that cannot be read. After some the session ends, and the next one begins with the
+    /// state behind them: a document that nobody can read must not stop everything that follows it.
     fn unread(&mut self, why: String, outlet: &Outlet) -> Result<(), SessionEnd> {
         outlet.fault(Fault::Malformed, || why.clone());
         self.failures += 1;
@@ -264,7 +264,8 @@ impl Session<'_> {
         let uuids =
             |model: &Model| model.followed.iter().map(|device| device.uuid.clone()).collect::<Vec<_>>();
         if uuids(&model) != uuids(&self.model) {
-            // What is asked for may be another device now. Nothing is lost: the next session goes on from here.
+            // What is asked for may be another device now. Nothing is lost: the next session goes on from
+            // here.
             return Err(SessionEnd::Lost("the agent has other devices now".into()));
         }
         if model != self.model {

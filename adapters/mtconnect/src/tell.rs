@@ -26,8 +26,9 @@ pub(crate) enum Which {
     All,
     /// Of a state what is older than this sequence and no data set; the rest comes as changes.
     Before(u64),
-    /// Of a state the data sets and tables. Changes make whole ones only on top of those from before them; where these are
-    /// not to be had, those of now stand in for them, and the changes bring them to themselves again.
+    /// Of a state the data sets and tables. Changes make whole ones only on top of those from before them;
+    /// where these are not to be had, those of now stand in for them, and the changes bring them to
+    /// themselves again.
     Sets,
     /// A state after changes were lost, of which those before this sequence were told.
     Gap(u64),

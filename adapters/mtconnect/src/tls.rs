@@ -8,8 +8,8 @@ use rustls::{ClientConfig, RootCertStore};
 
 use crate::Config;
 
-/// Makes the client's side of TLS 1.2 and 1.3. The peer's certificate is always verified: by the authorities in
-/// `ca`, else by those that the system trusts. The error names the file and the cure.
+/// Makes the client's side of TLS 1.2 and 1.3. The peer's certificate is always verified: by the authorities
+/// in `ca`, else by those that the system trusts. The error names the file and the cure.
 pub(crate) fn client_config(config: &Config) -> Result<ClientConfig, String> {
     let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider)

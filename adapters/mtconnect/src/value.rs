@@ -192,7 +192,8 @@ fn condition(element: &Element) -> Read {
         }
     };
     let native_code = attribute(element, "nativeCode");
-    // Agents that know conditionId write it always: the native code, or the data item's id, where there is none.
+    // Agents that know conditionId write it always: the native code, or the data item's id, where there is
+    // none.
     let own_id = |id: &SmolStr| Some(id.as_str()) == element.attribute("dataItemId");
     let condition_id = attribute(element, "conditionId");
     let told_anyway = condition_id == native_code || (native_code.is_empty() && own_id(&condition_id));

@@ -180,6 +180,9 @@ async fn a_model_that_changes_while_the_agent_runs_is_taken_over() {
     gateway.text(&item, "NEW").await;
     assert!(!gateway.said.contains(&Said::Down));
     let told = gateway.said.iter().filter(|said| matches!(said, Said::Model(_))).count();
+    peer.say("burst x2 3").await;
+    gateway.number("x2", 3).await;
+    assert_eq!(gateway.numbers("x2"), [1, 2, 3], "points have other numbers now");
     assert_eq!(told, 3, "both devices at the beginning, the changed one again");
     gateway.stop().await;
 }
@@ -208,7 +211,7 @@ async fn an_item_that_the_gateway_does_not_know_is_counted() {
     peer.say("model").await;
     peer.say("burst x 1").await;
     gateway.number("x", 1).await;
-    assert_eq!(gateway.faults(Fault::Unmapped), 1);
+    assert_eq!(gateway.faults(Fault::Unmapped), 2, "the model and the value");
     gateway.stop().await;
 }
 
@@ -281,7 +284,11 @@ async fn the_end_of_a_condition_has_the_id_of_its_beginning() {
     )
     .await;
     peer.say(r#"obs {"id":"sys","level":"Normal","attrs":{"nativeCode":"7"}}"#).await;
-    let is_over = |said: &[Said]| matches!(common::latest(said, "sys"), Some(Value::Condition(last)) if last.level == Level::Normal && last.key() == "hot-1");
+    let ended = |last: &Value| match last {
+        Value::Condition(last) => last.level == Level::Normal && last.key() == "hot-1",
+        _ => false,
+    };
+    let is_over = |said: &[Said]| common::latest(said, "sys").is_some_and(ended);
     gateway.until("end of the condition", is_over).await;
     gateway.stop().await;
 }

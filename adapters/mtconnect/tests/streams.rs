@@ -9,8 +9,8 @@ use common::{Gateway, SOON, Said, config, pair};
 use guideway_contract::{Fault, kit::trials::resident};
 use tokio::time::Instant;
 
-/// Everything arrives once and in order, before and after the connect, with streams sent that way. Gives whether the
-/// agent was polled in the end, and what it was asked.
+/// Everything arrives once and in order, before and after the connect, with streams sent that way. Gives
+/// whether the agent was polled in the end, and what it was asked.
 async fn whole(mode: &str) -> String {
     let (mut peer, mut gateway) = pair(&["--stream", mode], |config| config.max_document = 256 << 10).await;
     gateway.text("avail", "AVAILABLE").await;

@@ -257,10 +257,8 @@ impl Session<'_> {
         // Bytes of a block of which more is to come; only one at a time, as parts are in their order.
         let mut part: Vec<u8> = Vec::new();
         let mut lost_block = None;
-        for (number, request) in plan.requests.iter().enumerate() {
-            if number > 0 {
-                self.pending_commands().await?;
-            }
+        for request in &plan.requests {
+            self.pending_commands().await?;
             let spans: Vec<Span> = request.iter().map(|piece| piece.span).collect();
             let answer = self
                 .read(&spans, self.config.timeout, |items| {
@@ -271,9 +269,7 @@ impl Session<'_> {
             let mut readings = Vec::new();
             let items = match answer {
                 Ok(items) => items,
-                Err(denial) if request.len() == 1 || denial.of_whole_area() => {
-                    vec![Err(denial); request.len()]
-                }
+                Err(denial) if request.len() == 1 => vec![Err(denial)],
                 Err(_) => {
                     // One item of many may be what the controller does not like.
                     for piece in request {

@@ -127,14 +127,7 @@ impl<'a> Session<'a> {
                             blocks.iter().zip(words.iter().map(Vec::as_slice)).collect();
                         self.values(&found)
                     }
-                    Err(code) => {
-                        if end_code::is_unknown_command(code.0) {
-                            self.limits.random = 0;
-                            self.plans.clear();
-                        }
-                        blocks.into_iter().rev().for_each(|block| work.push_front(Batch::Block(block)));
-                        Vec::new()
-                    }
+                    Err(code) => self.random_refusal(blocks, code, &mut work),
                 },
             };
             self.count(outlet);
@@ -251,11 +244,33 @@ impl<'a> Session<'a> {
         readings
     }
 
+    /// Scattered words that the controller refused together are read block by block.
+    fn random_refusal(
+        &mut self,
+        blocks: Vec<Block>,
+        code: EndCode,
+        work: &mut VecDeque<Batch>,
+    ) -> Vec<RawReading> {
+        let is_limit = end_code::is_too_many(code.0);
+        if is_limit || end_code::is_unknown_command(code.0) {
+            // This controller takes less than its family does, or nothing of the kind.
+            let asked: usize = blocks.iter().map(|block| block.words as usize).sum();
+            let most = if is_limit && asked > 4 { asked / 2 } else { 0 };
+            self.limits.random = self.limits.random.min(most);
+            self.plans.clear();
+        } else if !end_code::is_about_points(code.0) {
+            return refused_as_a_whole(blocks.iter().flat_map(|block| &block.points), code);
+        }
+        blocks.into_iter().rev().for_each(|block| work.push_front(Batch::Block(block)));
+        Vec::new()
+    }
+
     /// A block that the controller refused: halved until the cause stands alone, which is then left out for a while.
     fn refusal(&mut self, block: Block, code: EndCode, work: &mut VecDeque<Batch>) -> Vec<RawReading> {
-        if end_code::is_too_many(code.0) && self.limits.words > 32 && block.words > self.limits.words / 2 {
+        let asked = block.words.min(self.limits.words);
+        if end_code::is_too_many(code.0) && asked > 32 {
             // This controller takes less than its family does.
-            self.limits.words /= 2;
+            self.limits.words = asked / 2;
             self.plans.clear();
             if let [_] = block.points[..] {
                 work.push_front(Batch::Block(block));
@@ -263,10 +278,7 @@ impl<'a> Session<'a> {
             }
         }
         if !end_code::is_about_points(code.0) {
-            // The controller is busy, locked or not reached: asking for less would not help.
-            let now = Timestamp::now();
-            let bad = |&point: &usize| RawReading::bad(point_id(point), code.to_string(), now);
-            return block.points.iter().map(bad).collect();
+            return refused_as_a_whole(&block.points, code);
         }
         if let [point] = block.points[..] {
             let cause = format!("`{}`: {code}", self.points[point].address);
@@ -287,6 +299,12 @@ impl<'a> Session<'a> {
     pub(crate) const fn limits(&self) -> Limits {
         self.limits
     }
+}
+
+/// The controller is busy, locked or not reached: asking for less would not help.
+fn refused_as_a_whole<'a>(points: impl IntoIterator<Item = &'a usize>, code: EndCode) -> Vec<RawReading> {
+    let now = Timestamp::now();
+    points.into_iter().map(|&point| RawReading::bad(point_id(point), code.to_string(), now)).collect()
 }
 
 /// What an end on the very first request most likely means.

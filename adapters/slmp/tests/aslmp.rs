@@ -176,6 +176,31 @@ async fn six_thousand_words_are_read_in_rows_of_960() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_controller_that_takes_less_than_its_family_is_asked_for_less() {
+    let mut peer = Peer::python("slmp_peer.py", &["4e", "r04cpu", "little"]).await;
+    let mut points: Vec<_> = (0..400).map(|index| point(&format!("D{index}"), "u16")).collect();
+    points.extend((0..30).map(|index| point(&format!("D{}", 1_000 + 100 * index), "u16")));
+    points.push(point("D5000", "u16[300]"));
+    let count = points.len();
+    let row: Vec<String> = (0..400).map(|index| index.to_string()).collect();
+    assert_eq!(peer.say(&format!("set D 0 {}", row.join(" "))).await, "ok");
+    let mut running = Running::start(Slmp::adapter(config(peer.port(), Frame::E4), points));
+    for _ in 0..4 {
+        let readings = running.all(count, SOON).await;
+        assert!(readings[..400].iter().all(|reading| is_its_number(reading.point, &reading.value)));
+        assert!(readings[400..].iter().all(|reading| !reading.value.is_bad()), "{:?}", &readings[400..]);
+    }
+    peer.say("requests").await;
+    for _ in 0..5 {
+        running.latest(0).await;
+    }
+    // 4 rows of 100 words, 3 of the array, 5 times 7 scattered words or less: no request is in vain any more.
+    let asked: usize = peer.say("requests").await.split(' ').next().unwrap().parse().unwrap();
+    assert!(asked <= 7 * 12, "{asked}");
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn scattered_words_are_read_with_one_request() {
     let mut peer = numbered_peer("3e").await;
     let mut points: Vec<_> =

@@ -73,7 +73,8 @@ pub fn fuzz(data: &[u8]) {
     {
         replies.iter().for_each(|reply| drop(cip::reply(reply)));
     }
-    let _ = symbols::page(data);
+    let _ = symbols::page(data, false);
+    let _ = symbols::page(data, true);
     let mut templates = template::Templates::default();
     if let Ok(attributes) = template::attributes(data) {
         let _ = template::parse(&attributes, data);

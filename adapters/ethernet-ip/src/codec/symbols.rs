@@ -6,6 +6,8 @@ use super::{CodecError, Reader};
 
 /// What is asked of each tag: name (1), type (2), dimensions (8).
 pub const ATTRIBUTES: [u8; 8] = [3, 0, 1, 0, 2, 0, 8, 0];
+/// The same, and External Access (10), which controllers know from version 18 on.
+pub const ATTRIBUTES_WITH_ACCESS: [u8; 10] = [4, 0, 1, 0, 2, 0, 8, 0, 10, 0];
 /// The longest name that is believed: `Program:` and 40 characters, and what modules are called.
 const MOST_NAME: usize = 256;
 
@@ -20,6 +22,8 @@ pub struct Symbol {
     pub kind: SymbolType,
     /// Elements in each dimension, 0 where there is none.
     pub dimensions: [u32; 3],
+    /// Whether others than the controller may write it; `None` where the controller does not say.
+    pub access: Option<ExternalAccess>,
 }
 
 /// The word that says what a tag or a member is.
@@ -46,6 +50,17 @@ impl SymbolType {
     pub const fn dimensions(self) -> u16 {
         (self.0 >> 13) & 3
     }
+}
+
+/// What others than the controller may do with a tag.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExternalAccess {
+    /// Read and write.
+    ReadWrite,
+    /// Read.
+    ReadOnly,
+    /// Nothing.
+    None,
 }
 
 impl Symbol {
@@ -81,11 +96,11 @@ pub fn page_path(program: Option<&str>, instance: u32) -> Vec<u8> {
     path
 }
 
-/// The tags of a page.
+/// The tags of a page; `with_access` as they were asked for.
 ///
 /// # Errors
 /// A page that is cut short.
-pub fn page(data: &[u8]) -> Result<Vec<Symbol>, CodecError> {
+pub fn page(data: &[u8], with_access: bool) -> Result<Vec<Symbol>, CodecError> {
     let mut reader = Reader::new(data, "a page of tags");
     let mut symbols = Vec::new();
     while !reader.rest().is_empty() {
@@ -97,7 +112,13 @@ pub fn page(data: &[u8]) -> Result<Vec<Symbol>, CodecError> {
         let name = SmolStr::new(String::from_utf8_lossy(reader.take(length)?));
         let kind = SymbolType(reader.u16()?);
         let dimensions = [reader.u32()?, reader.u32()?, reader.u32()?];
-        symbols.push(Symbol { instance, name, kind, dimensions });
+        let access = match if with_access { Some(reader.u8()? & 3) } else { None } {
+            Some(0) => Some(ExternalAccess::ReadWrite),
+            Some(2) => Some(ExternalAccess::ReadOnly),
+            Some(3) => Some(ExternalAccess::None),
+            _ => None,
+        };
+        symbols.push(Symbol { instance, name, kind, dimensions, access });
     }
     Ok(symbols)
 }
@@ -117,11 +138,11 @@ mod tests {
             bytes.extend_from_slice(&kind.to_le_bytes());
             [first, 0, 0].iter().for_each(|size| bytes.extend_from_slice(&size.to_le_bytes()));
         }
-        let symbols = page(&bytes).unwrap();
+        let symbols = page(&bytes, false).unwrap();
         assert_eq!(symbols[0].kind.atomic(), Some(0xC4));
         assert_eq!((symbols[1].kind.template(), symbols[1].kind.dimensions()), (Some(0x123), 1));
         assert_eq!(symbols[1].instance, 70_000);
-        assert!(page(&bytes[..bytes.len() - 1]).is_err());
+        assert!(page(&bytes[..bytes.len() - 1], false).is_err());
     }
 
     #[test]
@@ -131,6 +152,7 @@ mod tests {
             name: name.into(),
             kind: SymbolType(kind),
             dimensions: [0; 3],
+            access: None,
         };
         assert!(symbol("Rate", 0xC4).is_shown());
         assert!(symbol("Local:1:I", 0x8123).is_shown());

@@ -4,7 +4,8 @@ use std::borrow::Cow;
 
 use smol_str::SmolStr;
 
-/// One element. MTConnect's own names have no prefix, whatever the document calls them; extensions keep theirs.
+/// One element. MTConnect's own names have no prefix, whatever the document calls them; extensions keep
+/// theirs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Element {
     /// Its name.

@@ -1,8 +1,9 @@
-//! From JSON text to the elements that an XML document would have had, for both of the reference agent's forms.
+//! From JSON text to the elements that an XML document would have had, for both of the reference agent's
+//! forms.
 //!
-//! In the first form a list is an array of objects with one key each, the element's name; in the second it is an object
-//! that holds the elements by name. A key that begins with a capital letter is an element, any other an attribute;
-//! `value` is the text, or the entries of a data set.
+//! In the first form a list is an array of objects with one key each, the element's name; in the second it is
+//! an object that holds the elements by name. A key that begins with a capital letter is an element, any
+//! other an attribute; `value` is the text, or the entries of a data set.
 
 use serde_json::{Map, Value};
 use smol_str::SmolStr;

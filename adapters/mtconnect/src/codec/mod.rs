@@ -1,4 +1,5 @@
-//! MTConnect documents, in whatever form they come, and the multipart streams that carry them. Pure functions of bytes.
+//! MTConnect documents, in whatever form they come, and the multipart streams that carry them. Pure functions
+//! of bytes.
 
 mod element;
 mod json;

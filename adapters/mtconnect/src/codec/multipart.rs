@@ -1,8 +1,8 @@
 //! The parts of a `multipart/x-mixed-replace` or `multipart/mixed` stream, as agents in the field write it.
 //!
-//! A part is whole when its document ends, not when its `Content-length` says so: the length is missing in some
-//! streams and wrong in others, and the boundary that ends a part comes with the next one, which may be a heartbeat
-//! later.
+//! A part is whole when its document ends, not when its `Content-length` says so: the length is missing in
+//! some streams and wrong in others, and the boundary that ends a part comes with the next one, which may be
+//! a heartbeat later.
 
 use bytes::Bytes;
 use memchr::memmem;

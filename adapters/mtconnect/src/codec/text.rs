@@ -4,8 +4,9 @@ use std::borrow::Cow;
 
 use super::Malformed;
 
-/// Text of UTF-8 or of UTF-16 with a byte order mark; of ISO 8859-1 where the document says so. In what only claims
-/// to be UTF-8 the bytes that are none are replaced: one alarm text in a wrong code page must not cost a document.
+/// Text of UTF-8 or of UTF-16 with a byte order mark; of ISO 8859-1 where the document says so. In what only
+/// claims to be UTF-8 the bytes that are none are replaced: one alarm text in a wrong code page must not cost
+/// a document.
 pub(super) fn decode(bytes: &[u8]) -> Result<Cow<'_, str>, Malformed> {
     let wide = |bytes: &[u8], unit: fn([u8; 2]) -> u16| {
         let (pairs, _) = bytes.as_chunks::<2>();

@@ -16,9 +16,9 @@ use crate::model::Device;
 use crate::tell::Which;
 
 /// How long the gateway may take to take over a device model.
-const TAKE_OVER: Duration = Duration::from_secs(5);
+const TAKE_OVER: Duration = Duration::from_secs(3);
 /// How long the points may stay as they are, without all that the model has, until the rest is given up.
-const SETTLED: Duration = Duration::from_millis(500);
+const SETTLED: Duration = Duration::from_secs(1);
 
 impl<'a> Session<'a> {
     /// Asks for everything first, so that only an agent that answers counts as connected.
@@ -81,52 +81,30 @@ impl<'a> Session<'a> {
         Ok(session)
     }
 
-    /// Tells the device models that the gateway does not know yet, and waits until it has taken them over.
+    /// Tells the device models that the gateway does not know yet, one by one, and waits until it has taken
+    /// each.
     pub(super) async fn describe(&mut self, outlet: &mut Outlet) -> Result<(), SessionEnd> {
-        let mut is_changed = false;
-        for device in &self.model.followed {
-            let is_known = self.memory.models.get(&device.uuid).is_some_and(|known| *known == device.xml)
-                && outlet.points().scope(&device.uuid).is_some();
-            if !is_known {
-                is_changed = true;
+        let mut taken = 0;
+        let mut patience = TAKE_OVER;
+        for at in 0..self.model.followed.len() {
+            let device = self.model.followed[at].clone();
+            let is_told = self.memory.models.get(&device.uuid).is_some_and(|told| *told == device.xml);
+            if !is_told || outlet.points().scope(&device.uuid).is_none() {
                 // Points may have other numbers from now on.
                 self.memory.aliases.clear();
-                let describe = Signal::Describe {
-                    device: SmolStr::default(),
-                    name: "deviceModel".into(),
-                    value: device.xml.clone(),
-                };
-                outlet.send(describe).await;
-            }
-        }
-        if is_changed {
-            let followed = self.model.followed.clone();
-            let points = || outlet.points();
-            let mut seen = points();
-            let (deadline, mut since) = (Instant::now() + TAKE_OVER, Instant::now());
-            while Instant::now() < deadline && !followed.iter().all(|device| is_taken(device, &seen)) {
-                let settled = since.elapsed() >= SETTLED;
-                if settled && followed.iter().all(|device| seen.scope(&device.uuid).is_some()) {
-                    break;
-                }
-                wait(outlet, sleep(Duration::from_millis(10))).await?;
-                let now = outlet.points();
-                if !Arc::ptr_eq(&now, &seen) {
-                    (seen, since) = (now, Instant::now());
+                self.memory.models.remove(&device.uuid);
+                if take_over(&device, patience, outlet).await? {
+                    self.memory.models.insert(device.uuid.clone(), device.xml.clone());
+                } else {
+                    // A gateway that takes none must not be waited for with each of a hundred devices.
+                    patience = SETTLED;
+                    outlet.fault(Fault::Unmapped, || {
+                        format!("the gateway did not take over the model of device `{}`", device.uuid)
+                    });
                 }
             }
-        }
-        let points = outlet.points();
-        let mut taken = 0;
-        self.memory.models.clear();
-        for device in &self.model.followed {
-            if points.scope(&device.uuid).is_some() {
+            if outlet.points().scope(&device.uuid).is_some() {
                 taken += 1;
-                self.memory.models.insert(device.uuid.clone(), device.xml.clone());
-            } else {
-                outlet.fault(Fault::Unmapped, || {
-                    format!("the gateway did not take over device `{}`", device.uuid)
-                });
             }
         }
         if taken == 0 {
@@ -137,7 +115,8 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    /// Tells the state: all of it, or, where the changes since the last session are still to be had, that of before them.
+    /// Tells the state: all of it, or, where the changes since the last session are still to be had, that of
+    /// before them.
     async fn state(
         &mut self,
         now: &Header,
@@ -186,6 +165,43 @@ impl<'a> Session<'a> {
         let all = streams.observations.iter().all(|observed| is_before(observed.sequence));
         Ok((all && header.instance == self.instance).then_some(streams))
     }
+}
+
+/// Tells a device model and waits for the points that the gateway makes of it; whether it did. What is told
+/// before that would have the numbers of other points.
+async fn take_over(device: &Device, patience: Duration, outlet: &mut Outlet) -> Result<bool, SessionEnd> {
+    let old = outlet.points();
+    let describe = Signal::Describe {
+        device: SmolStr::default(),
+        name: "deviceModel".into(),
+        value: device.xml.clone(),
+    };
+    outlet.send(describe).await;
+    let mut seen = old.clone();
+    let mut since = Instant::now();
+    let deadline = since + patience;
+    loop {
+        let is_new = !Arc::ptr_eq(&seen, &old);
+        if is_new && is_taken(device, &seen) {
+            return Ok(true);
+        }
+        // Not all that a model has becomes a point, and a gateway may find that it has it all.
+        if since.elapsed() >= SETTLED && if is_new { has(device, &seen) } else { is_taken(device, &seen) } {
+            return Ok(true);
+        }
+        if Instant::now() >= deadline {
+            return Ok(false);
+        }
+        wait(outlet, sleep(Duration::from_millis(5))).await?;
+        let now = outlet.points();
+        if !Arc::ptr_eq(&now, &seen) {
+            (seen, since) = (now, Instant::now());
+        }
+    }
+}
+
+fn has(device: &Device, points: &PointTable) -> bool {
+    points.scope(&device.uuid).is_some()
 }
 
 /// Whether the points have all that a device has.

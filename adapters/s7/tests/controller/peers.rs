@@ -1,8 +1,6 @@
 //! Reading and writing, against python-snap7 and against the real Snap7.
 
-mod common;
-
-use common::{SOON, adapter, config, ints, point, time};
+use crate::points::{SOON, adapter, config, ints, point, time};
 use guideway_contract::kit::{Peer, Running};
 use guideway_contract::{Access, Native, Outcome, Period, PointSpec, Protocol, RawReading};
 use guideway_s7::{Format, Point, S7};

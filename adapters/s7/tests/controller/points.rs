@@ -28,7 +28,6 @@ fn made(address: &str, data_type: &str, own: Point) -> PointSpec<Point> {
 }
 
 /// A time.
-#[allow(dead_code, reason = "not every test has one")]
 pub(crate) fn time(address: &str, format: Format) -> PointSpec<Point> {
     made(address, "auto", Point { format: Some(format) })
 }
@@ -45,7 +44,6 @@ pub(crate) fn config(port: u16) -> Config {
 }
 
 /// A list of whole numbers.
-#[allow(dead_code, reason = "not every test has one")]
 pub(crate) fn ints(numbers: impl IntoIterator<Item = i64>) -> Native {
     Native::List(numbers.into_iter().map(Native::Int).collect())
 }
