@@ -1,11 +1,16 @@
-//! The registry of protocols: an explicit table.
+//! From a configuration to adapters.
 //!
-//! A new protocol adds its crate to `Cargo.toml`, a field to [`Adapters`], and its lines to
-//! [`sources`].
+//! Protocols with points come by profiles ([`crate::protocols`]); `[[adapter.shdr]]` is for sources whose devices
+//! are described in devices files.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use guideway_contract::{Adapter, Backoff};
 
-use crate::config::{AdapterOptions, Adapters};
+use crate::config::{AdapterOptions, Adapters, Configuration};
+use crate::pipeline::mapping::Mapping;
+use crate::protocols::Bus;
 
 /// An adapter that is ready to be supervised.
 pub struct Source {
@@ -15,18 +20,37 @@ pub struct Source {
     pub adapter: Box<dyn Adapter>,
     /// The pauses between its sessions.
     pub backoff: Backoff,
+    /// How its raw points become values of data items; `None` for adapters that are fed by key.
+    pub mapping: Option<Arc<Mapping>>,
+    /// Whether it brings its devices with it.
+    pub takes_over: bool,
 }
 
 /// An adapter for each source that is configured. Does not touch the network.
-pub fn sources(adapters: &Adapters) -> Vec<Source> {
-    let Adapters { shdr } = adapters;
-    shdr.iter()
-        .map(|settings| Source {
-            options: settings.common.clone(),
-            adapter: guideway_shdr::adapter(settings.config.clone()),
-            backoff: Backoff::new(settings.config.reconnect_min, settings.config.reconnect_max),
-        })
-        .collect()
+pub fn sources(configuration: &Configuration) -> Vec<Source> {
+    let Adapters { shdr } = &configuration.adapters;
+    let shdr = shdr.iter().map(|settings| Source {
+        options: settings.common.clone(),
+        adapter: guideway_shdr::adapter(settings.config.clone()),
+        backoff: Backoff::new(settings.config.reconnect_min, settings.config.reconnect_max),
+        mapping: None,
+        takes_over: false,
+    });
+    let buses: BTreeMap<&str, Bus> =
+        configuration.buses.iter().map(|(name, bus)| (name.as_str(), Bus::new(bus))).collect();
+    let machines = configuration.machines.iter().map(|instance| {
+        let machine = &instance.machine;
+        let bus = instance.bus.as_ref().and_then(|bus| buses.get(bus.as_str()));
+        let on_bus = bus.and_then(|bus| machine.settings.adapter_on(bus));
+        Source {
+            options: instance.options.clone(),
+            adapter: on_bus.unwrap_or_else(|| machine.adapter()),
+            backoff: Backoff::default(),
+            mapping: (!machine.mapping.points().is_empty()).then(|| machine.mapping.clone()),
+            takes_over: machine.device.is_none(),
+        }
+    });
+    shdr.chain(machines).collect()
 }
 
 /// Condition ids came with version 2.3; before, a colon belongs to the native code.

@@ -13,6 +13,12 @@ pub mod documents;
 
 pub mod northbound;
 
+pub mod reading;
+
+pub mod protocols;
+
+pub mod profile;
+
 pub mod config;
 pub mod telemetry;
 

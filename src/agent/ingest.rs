@@ -17,6 +17,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use super::assets;
+use super::learned::Learned;
 use crate::config::AdapterOptions;
 use crate::device_model::{AgentAdapterItems, DeviceIndex, DeviceModel, SharedModel};
 use crate::journal::{Asset, Journal, Writer};
@@ -48,6 +49,7 @@ pub(super) struct Ingest {
     pub(super) heartbeat: watch::Sender<u64>,
     pub(super) out: Vec<Observation>,
     pub(super) rates: Rates,
+    pub(super) learned: Learned,
 }
 
 /// Readings and assets of each adapter when the rates were last taken.
@@ -120,6 +122,7 @@ impl Ingest {
         let index = usize::from(adapter.0);
         match signal {
             Signal::Readings(batch) => self.pipeline.readings(adapter, batch, &mut self.out),
+            Signal::Raw(batch) => self.pipeline.raw(adapter, batch, &mut self.out),
             Signal::Connected { at } => {
                 self.pipeline.connected(adapter, at, &mut self.out);
                 self.connection_status(index, ConnectionState::Established, at);
@@ -286,6 +289,7 @@ impl Ingest {
             "shdrVersion" | "relativeTime" | "realTime" | "device" => {}
             "uuid" if self.feeds[feed].options.preserve_uuid => {}
             "deviceModel" if !self.feeds[feed].options.accept_device_model => {}
+            "deviceModel" => self.take_device(feed, value),
             _ => self.change_model(feed, called, name, value),
         }
     }
@@ -297,16 +301,39 @@ impl Ingest {
         }
     }
 
+    /// A source describes a device whole, perhaps one that nobody knew.
+    fn take_device(&mut self, feed: usize, xml: &str) {
+        let old = self.model.load_full();
+        let name = format!("deviceModel of {}", self.feeds[feed].options.name);
+        let (new, device) = match old.with_device_xml(Path::new(&name), xml) {
+            Ok(changed) => changed,
+            Err(findings) => {
+                let first = findings.first().map(ToString::to_string).unwrap_or_default();
+                return self.refuse(feed, Fault::Rejected, || format!("`deviceModel`: {first}"));
+            }
+        };
+        let uuid = new.device(device).uuid.clone();
+        let is_same =
+            old.find_device(&uuid).is_some_and(|known| *known.element == *new.device(device).element);
+        let is_fed = self.feeds[feed].rules.devices.contains(&device);
+        if is_same && is_fed {
+            return;
+        }
+        self.learned.keep(&self.feeds[feed].options.name, &uuid, xml);
+        if !is_fed {
+            self.feeds[feed].rules.devices.push(device);
+        }
+        let new = if is_same { old.clone() } else { Arc::new(new) };
+        self.adopt(&old, new, device, Some(feed));
+        tracing::info!(adapter = self.feeds[feed].options.name, device = %uuid, "the source described a device");
+    }
+
     fn change_model(&mut self, feed: usize, called: &str, name: &str, value: &str) {
         let Some(device) = self.device(feed, called) else {
             return self.refuse(feed, Fault::Unmapped, || format!("`{name}` of unknown device `{called}`"));
         };
         let old = self.model.load_full();
-        let changed = match name {
-            "deviceModel" => old.with_device_xml(Path::new("deviceModel"), value).map(Some),
-            _ => old.with_description(device, name, value),
-        };
-        let new = match changed {
+        let new = match old.with_description(device, name, value) {
             Ok(Some(new)) => Arc::new(new),
             Ok(None) => return,
             Err(findings) => {
@@ -314,10 +341,25 @@ impl Ingest {
                 return self.refuse(feed, Fault::Rejected, || format!("`{name}`: {first}"));
             }
         };
+        self.adopt(&old, new, device, None);
+        tracing::info!(adapter = self.feeds[feed].options.name, device = %called, what = name, "the source changed the device model");
+    }
+
+    /// From now on `new` is the model; `device` is what changed, fed by `feeder` from now on.
+    fn adopt(
+        &mut self,
+        old: &DeviceModel,
+        new: Arc<DeviceModel>,
+        device: DeviceIndex,
+        feeder: Option<usize>,
+    ) {
         let now = Timestamp::now();
         self.append();
         self.model.store(new.clone());
         self.pipeline.change_model(new.clone());
+        if let Some(feed) = feeder {
+            self.pipeline.add_devices(adapter_id(feed), &[device]);
+        }
         for (index, feed) in self.feeds.iter().enumerate() {
             feed.points.store(self.pipeline.routes_by_key(adapter_id(index)).points);
         }
@@ -328,7 +370,12 @@ impl Ingest {
             let uuid = new.device(device).uuid.clone();
             self.own(item, now, Value::Text(uuid));
         }
-        tracing::info!(adapter = self.feeds[feed].options.name, device = %new.device(device).name, what = name, "the source changed the device model");
+        if let Some(feed) = feeder {
+            // The session is up already: an AVAILABILITY that follows it has not been told for this device.
+            if self.feeds[feed].health.state() == ConnectionState::Established {
+                self.pipeline.connected(adapter_id(feed), now, &mut self.out);
+            }
+        }
     }
 
     fn refuse(&self, feed: usize, fault: Fault, detail: impl FnOnce() -> String) {

@@ -2,6 +2,7 @@
 
 mod assets;
 mod ingest;
+mod learned;
 mod routes;
 
 use std::path::{Path, PathBuf};
@@ -15,6 +16,8 @@ use smol_str::SmolStr;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+
+use learned::Learned;
 
 use crate::adapters::{self, Source};
 use crate::config::{Configuration, DeviceDetails, Gateway};
@@ -111,18 +114,19 @@ impl Agent {
     ) -> Result<Self, StartError> {
         let started = Timestamp::now();
         let gateway: Arc<str> = configuration.gateway.name().into();
-        let mut sources = adapters::sources(&configuration.adapters);
-        let model = load_model(&configuration, &gateway, &sources)?;
+        let mut sources = adapters::sources(&configuration);
+        let durable = surroundings.data_dir.as_deref().filter(|_| configuration.journal.durable);
+        let learned = Learned::new(durable);
+        let model = load_model(&configuration, &gateway, &sources, &learned)?;
         if model.version() < SchemaVersion::new(2, 3) {
             adapters::without_condition_ids(&mut configuration.adapters);
-            sources = adapters::sources(&configuration.adapters);
+            sources = adapters::sources(&configuration);
         }
-        let rules = adapter_rules(&sources, &model)?;
+        let rules = adapter_rules(&sources, &model, &learned)?;
         let shared: SharedModel = Arc::new(ArcSwap::new(model.clone()));
 
-        let durable = surroundings.data_dir.as_deref().filter(|_| configuration.journal.durable);
         let (writer, journal) = Journal::open(&configuration.journal, durable, shared.clone())?;
-        let pipeline = restored_pipeline(model, rules.clone(), &journal);
+        let mut pipeline = restored_pipeline(model, rules.clone(), &journal);
         let pipeline_counters = pipeline.counters();
 
         let (signals, received) = mpsc::channel(SIGNALS_WAITING);
@@ -132,7 +136,10 @@ impl Agent {
         let mut ready_to_run = Vec::new();
         for (index, (source, rules)) in sources.into_iter().zip(rules).enumerate() {
             let id = ingest::adapter_id(index);
-            let Source { options, adapter, backoff } = source;
+            let Source { options, adapter, backoff, mapping, takes_over: _ } = source;
+            if let Some(mapping) = mapping {
+                pipeline.set_mapping(id, mapping);
+            }
             let points = Arc::new(ArcSwap::new(pipeline.routes_by_key(id).points));
             let health = Arc::new(Health::default());
             let (commands, requests) = mpsc::channel(16);
@@ -167,6 +174,7 @@ impl Agent {
             heartbeat,
             out: Vec::new(),
             rates: ingest::Rates::default(),
+            learned,
         };
         // Every item has a state before the first reader comes.
         ingest.begin(started);
@@ -340,6 +348,7 @@ fn load_model(
     configuration: &Configuration,
     gateway: &str,
     sources: &[Source],
+    learned: &Learned,
 ) -> Result<Arc<DeviceModel>, StartError> {
     let agent = configuration.model.agent_device.then(|| AgentInfo {
         // The same after every restart and wherever the gateway listens.
@@ -358,10 +367,17 @@ fn load_model(
             })
             .collect(),
     });
+    let mut described = configuration.described();
+    let itself = sources.iter().filter(|source| source.takes_over);
+    described.extend(itself.flat_map(|source| learned.documents(&source.options.name)));
     // The configuration's paths have been made relative to the working directory when it was read.
-    let mut model =
-        DeviceModel::load(&configuration.model, Path::new(""), agent).map_err(StartError::Model)?;
+    let mut model = DeviceModel::load_with(&configuration.model_options(), Path::new(""), &described, agent)
+        .map_err(StartError::Model)?;
     for details in &configuration.devices {
+        // A source that describes itself has perhaps not done so yet.
+        if details.profile.is_some() && model.find_device(&details.name).is_none() {
+            continue;
+        }
         model = with_details(model, details)?;
     }
     Ok(Arc::new(model))
@@ -394,10 +410,19 @@ fn known_devices(model: &DeviceModel) -> String {
     machines.map(|device| device.name.as_str()).collect::<Vec<_>>().join(", ")
 }
 
-fn adapter_rules(sources: &[Source], model: &DeviceModel) -> Result<Vec<AdapterRules>, StartError> {
+fn adapter_rules(
+    sources: &[Source],
+    model: &DeviceModel,
+    learned: &Learned,
+) -> Result<Vec<AdapterRules>, StartError> {
     sources
         .iter()
         .map(|source| {
+            if source.takes_over {
+                let known = learned.uuids(&source.options.name);
+                let devices = known.iter().filter_map(|uuid| Some(model.find_device(uuid)?.index)).collect();
+                return Ok(source.options.rules_for(devices, model));
+            }
             source.options.rules(model).map_err(|causes| StartError::NoSuchDevice {
                 adapter: source.options.name.clone(),
                 cause: causes.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),

@@ -1,11 +1,17 @@
 //! The command line.
 
+mod browse;
 mod check;
 mod demo;
+mod machine;
 mod opcua;
+mod profiles;
+mod record;
 mod replay;
 mod run;
 mod service;
+mod tap;
+mod trial;
 mod verify;
 
 use std::path::PathBuf;
@@ -21,7 +27,7 @@ const EXIT_CONFIGURATION: u8 = 78;
 
 /// The gateway between machines and their digital twins.
 ///
-/// Reads machines (SHDR), keeps everything in one durable journal, and shows it as an MTConnect
+/// Reads machines in their own protocols, keeps everything in one durable journal, and shows it as an MTConnect
 /// agent over HTTP, in OPC UA and over MQTT. Try `guideway demo` first: it needs nothing.
 #[derive(Debug, Parser)]
 #[command(name = "guideway", version, propagate_version = true, arg_required_else_help = true)]
@@ -47,7 +53,7 @@ enum Command {
     /// configuration is wrong, 1 for anything else.
     Run(run::Arguments),
 
-    /// Look over a configuration without touching the network.
+    /// Look over a configuration or a device profile without touching the network.
     ///
     /// Reports every finding at once, with its place and its cure. Exit status: 0 when the
     /// gateway would start (warnings are allowed), 78 when it would not.
@@ -78,6 +84,37 @@ enum Command {
 
     /// Who is let in at the OPC UA server: client certificates, passwords, the server's certificate.
     Opcua(opcua::Arguments),
+
+    /// The device profiles that ship, and the schema that editors use for your own.
+    Profiles(profiles::Arguments),
+
+    /// Look at what a machine offers: an OPC UA tree, Logix tags, ADS symbols, registers, an agent's
+    /// items, a broker's topics.
+    ///
+    /// Examples:
+    ///   guideway browse opc.tcp://plc:4840 --depth 4
+    ///   guideway browse 'modbus://meter:502?unit=3&range=input:0-80'
+    ///   guideway browse eip://10.0.0.7 --draft > my-cell.toml
+    #[command(verbatim_doc_comment)]
+    Browse(browse::Arguments),
+
+    /// Connect to one machine with a profile, and show each point: raw, value, observation.
+    ///
+    /// Example: guideway try haas-ngc-mill 10.0.0.5 --param job_macro=10601
+    ///
+    /// Exit status: 0 when every point was read, 1 when one was not.
+    Try(trial::Arguments),
+
+    /// Watch the live observations of a running gateway.
+    ///
+    /// Example: guideway tap http://cell-7:5000 --path '//DataItem[@type="EXECUTION"]'
+    Tap(tap::Arguments),
+
+    /// Record the raw values of a machine into a file.
+    ///
+    /// The address `replay:FILE` plays it in the machine's place: with `guideway try`, or as a device's
+    /// `address` in guideway.toml; `replay:FILE?speed=10&loop` plays it faster and again.
+    Record(record::Arguments),
 }
 
 /// Where the journal is kept.
@@ -107,6 +144,11 @@ pub fn main() -> ExitCode {
         Command::Replay(replay) => replay::run(&replay, &logging),
         Command::Verify(verify) => verify::run(*verify, &logging),
         Command::Opcua(opcua) => opcua::run(&opcua),
+        Command::Profiles(profiles) => return profiles::run(&profiles),
+        Command::Browse(browse) => browse::run(&browse, &logging),
+        Command::Try(trial) => trial::run(&trial, &logging),
+        Command::Tap(tap) => tap::run(&tap, &logging),
+        Command::Record(record) => record::run(&record, &logging),
     };
     match result {
         Ok(status) => status,
@@ -129,6 +171,10 @@ impl Logging {
         logs::start(&filter, self.format.unwrap_or(log.format), log.file.as_deref())
             .map_err(anyhow::Error::msg)
     }
+}
+
+fn duration(text: &str) -> Result<std::time::Duration, String> {
+    guideway_contract::duration::parse(text).ok_or_else(|| "write a duration such as 500ms, 10s or 5m".into())
 }
 
 fn log_format(text: &str) -> Result<LogFormat, String> {

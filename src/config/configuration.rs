@@ -6,9 +6,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Deserialize;
+use smol_str::SmolStr;
 
 use crate::northbound::{mqtt, mtconnect, opcua};
 use crate::pipeline::AdapterRules;
+use crate::profile::Machine;
+use crate::profile::file::Scalar;
+use crate::protocols::BusConfig;
 use crate::{device_model, journal};
 
 use device_model::DeviceModel;
@@ -27,6 +31,10 @@ pub struct Configuration {
     pub model: device_model::Options,
     /// `[[device]]`
     pub devices: Vec<DeviceDetails>,
+    /// `[[device]]` with a profile.
+    pub machines: Vec<Instance>,
+    /// `[bus]`: lines that several devices share.
+    pub buses: BTreeMap<String, BusConfig>,
     /// `[adapter]`
     pub adapters: Adapters,
     /// `[journal]`
@@ -89,13 +97,42 @@ impl Default for Gateway {
     }
 }
 
-/// `[[device]]`: what is said of a device in place of what its devices file says.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+/// A machine of a profile, as the configuration has it.
+#[derive(Clone, Debug)]
+pub struct Instance {
+    /// What the profile makes of it.
+    pub machine: Machine,
+    /// What holds for an adapter of any protocol.
+    pub options: AdapterOptions,
+    /// The bus it is on.
+    pub bus: Option<String>,
+    /// The commands that are permitted.
+    pub commands: Vec<SmolStr>,
+}
+
+/// `[[device]]`: a machine of a profile; or what is said of a device in place of what its devices file says.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DeviceDetails {
-    /// Its name or uuid in the devices file.
+    /// Its name; without a profile its name or uuid in the devices file.
     pub name: String,
-    /// Replaces its uuid.
+    /// The profile that describes it: `id`, `id@major`, or the path of a file. The keys of the profile's
+    /// `[adapter]` may stand here too, put over what it says.
+    #[serde(default)]
+    pub profile: Option<String>,
+    /// Where it is: `host`, `host:port`, a device file, or a URL of its protocol.
+    #[serde(default)]
+    pub address: Option<String>,
+    /// Values of the profile's parameters.
+    #[serde(default)]
+    pub params: BTreeMap<SmolStr, Scalar>,
+    /// The `[bus.NAME]` that it is on, instead of an address of its own.
+    #[serde(default)]
+    pub bus: Option<String>,
+    /// Commands of the profile that are permitted. Default: none.
+    #[serde(default)]
+    pub commands: Vec<SmolStr>,
+    /// Replaces its uuid. Of a machine of a profile: its uuid; default: made of the gateway's and its name.
     #[serde(default)]
     pub uuid: Option<String>,
     /// Replaces the manufacturer in its description.
@@ -204,14 +241,19 @@ impl AdapterOptions {
         if !unknown.is_empty() {
             return Err(unknown);
         }
+        Ok(self.rules_for(devices, model))
+    }
+
+    /// The pipeline's rules for an adapter that feeds these devices.
+    pub fn rules_for(&self, devices: Vec<device_model::DeviceIndex>, model: &DeviceModel) -> AdapterRules {
         let own = devices.first().is_some_and(|device| model.device(*device).has_own_availability());
-        Ok(AdapterRules {
+        AdapterRules {
             devices,
             upcase: self.upcase,
             convert: self.convert,
             filter_duplicates: self.filter_duplicates,
             auto_available: self.auto_available.unwrap_or(!own),
-        })
+        }
     }
 }
 

@@ -4,52 +4,47 @@
 //! time without the entry that was refused last, so that one run finds everything; the types with
 //! their serde attributes stay the only place that says what is allowed.
 
-use std::ops::Range;
 use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 use toml::Spanned;
-use toml::de::{DeTable, DeValue, ValueDeserializer};
+use toml::de::{DeTable, DeValue};
 
 use super::configuration::{Adapter, AdapterOptions, Configuration};
 use super::finding::Findings;
 use super::places::Places;
 use super::source::Source;
-use super::{MOST_TABLES, expand, explain, fields, suggest};
+use super::{MOST_TABLES, fields};
 use crate::northbound::opcua;
+use crate::reading::{Document, Value};
 
-/// Findings in one section after which the rest of it is left unread.
-const MOST_FINDINGS: usize = 200;
-
-const SECTIONS: [&str; 10] =
-    ["gateway", "model", "device", "adapter", "journal", "mtconnect", "opcua", "mqtt", "log", "telemetry"];
+const SECTIONS: [&str; 11] = [
+    "gateway",
+    "model",
+    "device",
+    "bus",
+    "adapter",
+    "journal",
+    "mtconnect",
+    "opcua",
+    "mqtt",
+    "log",
+    "telemetry",
+];
 const PROTOCOLS: [&str; 1] = ["shdr"];
 
 /// What the file says, with all that is wrong in it put into `findings`; what is wrong is left out.
 pub(super) fn read(source: &Arc<Source>, findings: &mut Findings) -> (Configuration, Places) {
-    let (mut root, errors) = DeTable::parse_recoverable(source.text());
-    let mut broken = Vec::new();
-    for error in errors {
-        let span = error.span().unwrap_or_default();
-        broken.push(source.position(span.start).0);
-        findings.error(source, span, format!("not TOML: {}", error.message()), String::new());
-    }
-    let mut reader = Reader { source, findings, places: Places::default(), broken };
-    reader.expand_table(root.get_mut());
-    reader.places_of(root.get_ref(), "");
-    let configuration = reader.configuration(root.get_ref());
-    (configuration, reader.places)
+    let (mut document, mut root) = Document::open(source, findings);
+    document.expand_table(&mut root);
+    let mut reader = Reader { document };
+    let configuration = reader.configuration(&root);
+    (configuration, reader.document.places)
 }
 
-struct Reader<'a> {
-    source: &'a Arc<Source>,
-    findings: &'a mut Findings,
-    places: Places,
-    /// Lines that are not TOML; what was made of them means nothing.
-    broken: Vec<u32>,
+pub(super) struct Reader<'a> {
+    pub(super) document: Document<'a>,
 }
-
-type Value<'i> = Spanned<DeValue<'i>>;
 
 impl Reader<'_> {
     fn configuration(&mut self, root: &DeTable<'_>) -> Configuration {
@@ -63,7 +58,9 @@ impl Reader<'_> {
                 "mtconnect" => self.table(name, value, &mut configuration.mtconnect),
                 "log" => self.table(name, value, &mut configuration.log),
                 "telemetry" => self.table(name, value, &mut configuration.telemetry),
-                "device" => self.tables("device", value, &mut configuration.devices, Self::plain),
+                // Machines need to know the gateway's name, the folders of profiles and the buses.
+                "device" => {}
+                "bus" => self.buses(value, &mut configuration),
                 "opcua" => {
                     let mut options = opcua::Options::default();
                     self.table(name, value, &mut options);
@@ -71,16 +68,18 @@ impl Reader<'_> {
                 }
                 "mqtt" => self.tables("mqtt", value, &mut configuration.mqtt, Self::plain),
                 "adapter" => self.adapters(value, &mut configuration),
-                _ => self.unknown("section", name, key.span(), &SECTIONS),
+                _ => self.document.unknown("section", name, key.span(), &SECTIONS),
             }
+        }
+        if let Some(value) = root.get("device") {
+            self.devices(value, &mut configuration);
         }
         configuration
     }
 
     fn adapters(&mut self, value: &Value<'_>, configuration: &mut Configuration) {
         let DeValue::Table(protocols) = value.get_ref() else {
-            return self.findings.error(
-                self.source,
+            return self.document.error(
                 value.span(),
                 "`adapter` is a table of protocols",
                 "write `[[adapter.shdr]]` for each source",
@@ -93,21 +92,20 @@ impl Reader<'_> {
                 }
                 // What is missing most often is the protocol's name.
                 name if fields::of::<AdapterOptions>().contains(&name) || !value.get_ref().is_array() => {
-                    self.findings.error(
-                        self.source,
+                    self.document.error(
                         key.span(),
                         format!("`{name}` stands where the protocol's name is expected"),
                         "write `[[adapter.shdr]]` for each source, its keys below",
                     );
                 }
-                name => self.unknown("protocol", name, key.span(), &PROTOCOLS),
+                name => self.document.unknown("protocol", name, key.span(), &PROTOCOLS),
             }
         }
     }
 
     /// A table with one owner.
-    fn plain<T: DeserializeOwned>(&mut self, label: &str, value: &Value<'_>) -> Option<T> {
-        self.section(label, value, &[])
+    pub(super) fn plain<T: DeserializeOwned>(&mut self, label: &str, value: &Value<'_>) -> Option<T> {
+        self.document.section(label, value, &[])
     }
 
     /// The common part and the protocol's part of one table, each with its own keys.
@@ -118,8 +116,8 @@ impl Reader<'_> {
         let (common, own): (DeTable<'_>, DeTable<'_>) =
             entries.partition(|(key, _)| common_keys.contains(&&**key.get_ref()));
         let within = |table| Spanned::new(value.span(), DeValue::Table(table));
-        let common: Option<AdapterOptions> = self.section(label, &within(common), &[]);
-        let config: Option<C> = self.section(label, &within(own), common_keys);
+        let common: Option<AdapterOptions> = self.document.section(label, &within(common), &[]);
+        let config: Option<C> = self.document.section(label, &within(own), common_keys);
         Some(Adapter { common: common?, config: config? })
     }
 
@@ -127,18 +125,16 @@ impl Reader<'_> {
     fn table<T: DeserializeOwned>(&mut self, name: &str, value: &Value<'_>, into: &mut T) {
         match value.get_ref() {
             DeValue::Table(_) => {
-                if let Some(read) = self.section(&format!("[{name}]"), value, &[]) {
+                if let Some(read) = self.document.section(&format!("[{name}]"), value, &[]) {
                     *into = read;
                 }
             }
-            DeValue::Array(_) => self.findings.error(
-                self.source,
+            DeValue::Array(_) => self.document.error(
                 value.span(),
                 format!("there is only one `{name}`"),
                 format!("write `[{name}]` in single brackets, once"),
             ),
-            _ => self.findings.error(
-                self.source,
+            _ => self.document.error(
                 value.span(),
                 format!("`{name}` is a table"),
                 format!("write `[{name}]` and its keys below"),
@@ -147,12 +143,12 @@ impl Reader<'_> {
     }
 
     /// `[[name]]`; each table is read by `read`, which is given its label.
-    fn tables<T>(
+    pub(super) fn tables<T>(
         &mut self,
         name: &'static str,
         value: &Value<'_>,
         into: &mut Vec<T>,
-        read: impl Fn(&mut Self, &str, &Value<'_>) -> Option<T>,
+        mut read: impl FnMut(&mut Self, &str, &Value<'_>) -> Option<T>,
     ) {
         let elements: &[Value<'_>] = match value.get_ref() {
             DeValue::Array(elements) => elements,
@@ -161,108 +157,26 @@ impl Reader<'_> {
         let cure = || format!("write `[[{name}]]` in double brackets for each one, its keys below");
         if elements.is_empty() && value.get_ref().as_array().is_none() {
             let what = format!("`{name}` is a list of tables");
-            self.findings.error(self.source, value.span(), what, cure());
+            self.document.error(value.span(), what, cure());
         }
         for (index, element) in elements.iter().enumerate() {
             if index == MOST_TABLES {
                 let what = format!("more than {MOST_TABLES} tables `{name}`");
-                self.findings.error(self.source, element.span(), what, "spread them over several gateways");
+                self.document.error(element.span(), what, "spread them over several gateways");
                 break;
             }
             match element.get_ref() {
                 DeValue::Table(table) => {
                     if let Some(read) = read(self, &label_of(name, table, index), element) {
-                        self.places.element(name, format!("{name}[{index}]"));
+                        self.document.places.element(name, format!("{name}[{index}]"));
                         into.push(read);
                     }
                 }
                 _ => {
                     let what = format!("`{name}` is a list of tables");
-                    self.findings.error(self.source, element.span(), what, cure());
+                    self.document.error(element.span(), what, cure());
                 }
             }
-        }
-    }
-
-    /// Reads one table as a `T`, reporting and leaving out what is refused. `None` when what is left
-    /// is not enough. `more` names keys that are allowed beside those of `T`, for suggestions.
-    fn section<T: DeserializeOwned>(&mut self, label: &str, value: &Value<'_>, more: &[&str]) -> Option<T> {
-        let mut value = value.clone();
-        let mut refused = Vec::new();
-        for _ in 0..MOST_FINDINGS {
-            let error = match T::deserialize(ValueDeserializer::from(value.clone())) {
-                Ok(read) => return Some(read),
-                Err(error) => error,
-            };
-            let span = error.span().unwrap_or_else(|| value.span());
-            let key = take_out(value.get_mut(), &span);
-            let explained = explain::serde_message(error.message(), key.as_deref(), more);
-            let missing_by_us = explained.missing.is_some_and(|missing| refused.contains(&missing));
-            let broken = self.broken.contains(&self.source.position(span.start).0);
-            if !missing_by_us && !broken {
-                let what = format!("{label}: {}", explained.what);
-                self.findings.error(self.source, span, what, explained.cure);
-            }
-            refused.push(key?);
-        }
-        None
-    }
-
-    fn unknown(&mut self, what: &str, name: &str, span: Range<usize>, known: &[&str]) {
-        let cure = suggest::cure(name, known.iter().copied());
-        self.findings.error(self.source, span, format!("unknown {what} `{name}`"), cure);
-    }
-
-    fn places_of(&mut self, table: &DeTable<'_>, prefix: &str) {
-        for (key, value) in table {
-            let path = if prefix.is_empty() {
-                key.get_ref().to_string()
-            } else {
-                format!("{prefix}.{}", key.get_ref())
-            };
-            self.place_of(value, path);
-        }
-    }
-
-    fn place_of(&mut self, value: &Value<'_>, path: String) {
-        match value.get_ref() {
-            DeValue::Table(table) => self.places_of(table, &path),
-            DeValue::Array(elements) => {
-                for (index, element) in elements.iter().enumerate() {
-                    self.place_of(element, format!("{path}[{index}]"));
-                }
-            }
-            _ => {}
-        }
-        self.places.insert(path, value.span());
-    }
-
-    fn expand_table(&mut self, table: &mut DeTable<'_>) {
-        for (_, value) in table.iter_mut() {
-            self.expand_value(value);
-        }
-    }
-
-    fn expand_value(&mut self, value: &mut Value<'_>) {
-        let span = value.span();
-        match value.get_mut() {
-            DeValue::Table(table) => self.expand_table(table),
-            DeValue::Array(elements) => elements.iter_mut().for_each(|element| self.expand_value(element)),
-            // A password's hash is full of dollar signs and names no variable.
-            DeValue::String(text) if text.starts_with("$argon2") => {}
-            DeValue::String(text) if text.contains('$') => {
-                let (expanded, unknown) = expand::expand(text, true, expand::environment);
-                for name in unknown {
-                    self.findings.error(
-                        self.source,
-                        span.clone(),
-                        format!("the environment has no variable `{name}`"),
-                        format!("set {name}, or write `$$` for a dollar sign"),
-                    );
-                }
-                *text = expanded.into();
-            }
-            _ => {}
         }
     }
 }
@@ -274,35 +188,6 @@ fn label_of(name: &str, table: &DeTable<'_>, index: usize) -> String {
     match called {
         Some(called) => format!("{name} {called:?}"),
         None => format!("{name} {}", index + 1),
-    }
-}
-
-/// Takes out the innermost entry or element whose key or value has that span; its key.
-fn take_out(value: &mut DeValue<'_>, span: &Range<usize>) -> Option<String> {
-    match value {
-        DeValue::Table(table) => {
-            if let Some(key) = table.iter_mut().find_map(|(_, value)| take_out(value.get_mut(), span)) {
-                return Some(key);
-            }
-            let key = table
-                .iter()
-                .find(|(key, value)| key.span() == *span || value.span() == *span)
-                .map(|(key, _)| key.get_ref().to_string())?;
-            table.remove(key.as_str());
-            Some(key)
-        }
-        DeValue::Array(elements) => {
-            if let Some(key) = elements.iter_mut().find_map(|element| take_out(element.get_mut(), span)) {
-                return Some(key);
-            }
-            let at = elements.iter().position(|element| element.span() == *span)?;
-            let kept = elements.iter().enumerate().filter(|(index, _)| *index != at);
-            let mut rest = toml::de::DeArray::new();
-            kept.for_each(|(_, element)| rest.push(element.clone()));
-            *elements = rest;
-            Some(format!("[{at}]"))
-        }
-        _ => None,
     }
 }
 

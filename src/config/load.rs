@@ -71,7 +71,7 @@ fn read(source: &Arc<Source>, findings: &mut Findings) -> Option<(Configuration,
             return None;
         }
     };
-    if configuration.model.devices.is_empty() {
+    if configuration.model.devices.is_empty() && configuration.machines.is_empty() {
         configuration.model.devices.push(PathBuf::from("Devices.xml"));
     }
     for adapter in &mut configuration.adapters.shdr {

@@ -22,7 +22,9 @@ pub(super) fn check(
     if !configuration.model.devices.iter().all(|path| path.is_file()) {
         return;
     }
-    let model = match DeviceModel::load(&configuration.model, std::path::Path::new(""), None) {
+    let described = configuration.described();
+    let nowhere = std::path::Path::new("");
+    let model = match DeviceModel::load_with(&configuration.model_options(), nowhere, &described, None) {
         Ok(model) => model,
         Err(errors) => return errors_of(&errors).into_iter().for_each(|finding| findings.push(finding)),
     };
@@ -41,7 +43,7 @@ pub(super) fn check(
         }
     }
     for (index, details) in configuration.devices.iter().enumerate() {
-        if details.device_in(&model).is_none() {
+        if details.profile.is_none() && details.device_in(&model).is_none() {
             let span = places.of(&format!("{}.name", places.path_of("device", index)));
             let what = format!("device {:?}: there is no such device in the devices files", details.name);
             findings.error(source, span, what, nearest(&details.name, &model));
@@ -59,8 +61,10 @@ fn fed(
     findings: &mut Findings,
 ) {
     let adapters = &configuration.adapters.shdr;
-    let rules: Vec<_> = adapters.iter().filter_map(|adapter| adapter.common.rules(model).ok()).collect();
-    if rules.len() < adapters.len() || adapters.is_empty() {
+    let machines = configuration.machines.iter().map(|instance| &instance.options);
+    let sources: Vec<_> = adapters.iter().map(|adapter| &adapter.common).chain(machines).collect();
+    let rules: Vec<_> = sources.iter().filter_map(|options| options.rules(model).ok()).collect();
+    if rules.len() < sources.len() || sources.is_empty() {
         return;
     }
     let without: Vec<_> = model
@@ -84,6 +88,26 @@ fn nearest(called: &str, model: &DeviceModel) -> String {
     }
     let names: Vec<_> = machines().take(20).map(|device| format!("`{}`", device.name)).collect();
     format!("name one of these in `devices`: {}", names.join(", "))
+}
+
+impl Configuration {
+    /// The devices that profiles describe, as documents, each with the name that findings give it.
+    pub fn described(&self) -> Vec<(PathBuf, String)> {
+        let devices = self.machines.iter().filter_map(|instance| {
+            let name = format!("{}: device {:?}", self.path.display(), instance.options.name);
+            Some((PathBuf::from(name), instance.machine.device.clone()?))
+        });
+        devices.collect()
+    }
+
+    /// `[model]`, fit for sources that describe themselves: their ids are not ours to choose.
+    pub fn model_options(&self) -> device_model::Options {
+        let mut options = self.model.clone();
+        if self.machines.iter().any(|instance| instance.machine.device.is_none()) {
+            options.duplicate_ids = device_model::DuplicateIds::Prefix;
+        }
+        options
+    }
 }
 
 impl DeviceDetails {

@@ -12,6 +12,7 @@ pub(super) fn anchor(configuration: &mut Configuration, folder: &Path) {
         }
     };
     configuration.model.devices.iter_mut().for_each(anchor);
+    configuration.model.profiles.iter_mut().for_each(anchor);
     configuration.gateway.data_dir.iter_mut().for_each(anchor);
     configuration.log.file.iter_mut().for_each(anchor);
     for mount in &mut configuration.mtconnect.files {

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use guideway_contract::Timestamp;
+use smol_str::SmolStr;
 
 use super::assemble::{Parts, Sourced, assemble};
 use super::corrections::as_token;
@@ -22,9 +23,11 @@ impl DeviceModel {
     /// Items that are still there, and of the same kind, keep their indices; new ones are
     /// appended; those that are gone are `retired`.
     ///
+    /// Also tells which device it is.
+    ///
     /// # Errors
     /// All findings, when one of them is an error; `name` is what they call the text.
-    pub fn with_device_xml(&self, name: &Path, xml: &str) -> Result<Self, Vec<ModelError>> {
+    pub fn with_device_xml(&self, name: &Path, xml: &str) -> Result<(Self, DeviceIndex), Vec<ModelError>> {
         let file: Arc<Path> = name.into();
         let mut findings = Findings::default();
         findings.add_text(&file, xml.into());
@@ -47,6 +50,7 @@ impl DeviceModel {
         let known = is("uuid", |device| &device.uuid).or_else(|| is("name", |device| &device.name));
         let known = known.map(|device| device.index);
         let mut parts = self.sourced();
+        let uuid = SmolStr::new(element.attribute("uuid").unwrap_or_default());
         match known {
             Some(index) => {
                 let mut new = Sourced::new(file, element);
@@ -55,7 +59,11 @@ impl DeviceModel {
             }
             None => parts.push(Sourced::new(file, element)),
         }
-        self.changed(parts, namespaces, findings)
+        let model = self.changed(parts, namespaces, findings)?;
+        let found = model.find_device(&uuid).map(|device| device.index).or(known);
+        let index =
+            found.or_else(|| model.devices.last().map(|device| device.index)).unwrap_or(DeviceIndex(0));
+        Ok((model, index))
     }
 
     /// A model in which a device describes itself otherwise: `manufacturer`, `station`,

@@ -21,6 +21,20 @@ impl DeviceModel {
     /// # Errors
     /// All findings, warnings included, when one of them is an error.
     pub fn load(options: &Options, base: &Path, agent: Option<AgentInfo>) -> Result<Self, Vec<ModelError>> {
+        Self::load_with(options, base, &[], agent)
+    }
+
+    /// As [`load`](Self::load), with devices that are in memory already, each with the name that findings shall
+    /// give it.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn load_with(
+        options: &Options,
+        base: &Path,
+        more: &[(PathBuf, String)],
+        agent: Option<AgentInfo>,
+    ) -> Result<Self, Vec<ModelError>> {
         let mut findings = Findings::default();
         let mut texts = Vec::new();
         let mut youngest = None;
@@ -37,6 +51,7 @@ impl DeviceModel {
                 }
             }
         }
+        texts.extend_from_slice(more);
         let since_epoch = youngest.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
         let change_time = since_epoch
             .and_then(|time| i64::try_from(time.as_nanos()).ok())

@@ -12,6 +12,9 @@ use super::SchemaVersion;
 pub struct Options {
     /// MTConnectDevices files; several are put together. Relative to the configuration file.
     pub devices: Vec<PathBuf>,
+    /// Folders with device profiles, looked at before those that ship. Relative to the configuration file.
+    /// Default: `device-profiles` beside it.
+    pub profiles: Vec<PathBuf>,
     /// Version of the documents. Default: that of the first devices file, else 2.7.
     pub schema_version: Option<SchemaVersion>,
     /// Whether the gateway describes itself as an Agent device (needs 1.7 or later).
@@ -35,6 +38,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             devices: Vec::new(),
+            profiles: Vec::new(),
             schema_version: None,
             agent_device: true,
             duplicate_ids: DuplicateIds::Refuse,

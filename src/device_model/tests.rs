@@ -394,7 +394,8 @@ fn a_replaced_device_keeps_the_indices_of_what_stays() {
             "<DataItem id=\"xload\" type=\"LOAD\" category=\"SAMPLE\" units=\"PERCENT\"/><DataItem id=\"xc\"",
         )
         .replace("units=\"MILLIMETER\"", "units=\"MILLIMETER\" statistic=\"AVERAGE\"");
-    let new = old.with_device_xml(Path::new("wire"), &xml).unwrap_or_else(|findings| panic!("{findings:?}"));
+    let (new, _) =
+        old.with_device_xml(Path::new("wire"), &xml).unwrap_or_else(|findings| panic!("{findings:?}"));
     assert_eq!(new.devices().len(), old.devices().len());
     for item in old.items() {
         let now = new.item(item.index);
@@ -409,7 +410,7 @@ fn a_replaced_device_keeps_the_indices_of_what_stays() {
     assert_eq!(new.agent(), old.agent());
     assert!(new.model_change_time().nanos() >= old.model_change_time().nanos());
 
-    let back = new.with_device_xml(Path::new("wire"), MILL).expect("loads");
+    let back = new.with_device_xml(Path::new("wire"), MILL).expect("loads").0;
     let returned = back.find_item("xcond").expect("is back");
     assert!(!returned.retired && old.find_item("xcond").is_some_and(|item| item.index == returned.index));
     assert_eq!(back.items().len(), new.items().len(), "going back and forth adds nothing");
@@ -424,7 +425,7 @@ fn an_item_that_becomes_another_kind_begins_anew() {
         "id=\"xcond\" type=\"POSITION\" category=\"CONDITION\"",
         "id=\"xcond\" type=\"AXIS_STATE\" category=\"EVENT\"",
     );
-    let new = old.with_device_xml(Path::new("wire"), &xml).expect("loads");
+    let new = old.with_device_xml(Path::new("wire"), &xml).expect("loads").0;
     let was = old.find_item("xcond").expect("there").index;
     assert!(new.item(was).retired);
     assert_ne!(new.find_item("xcond").expect("there").index, was);
@@ -434,7 +435,7 @@ fn an_item_that_becomes_another_kind_begins_anew() {
 fn a_new_device_is_added_and_a_bad_one_refused() {
     let old = load(MILL);
     let lathe = r#"<Device id="l" name="lathe" uuid="u-lathe"/>"#;
-    let new = old.with_device_xml(Path::new("wire"), lathe).expect("loads");
+    let new = old.with_device_xml(Path::new("wire"), lathe).expect("loads").0;
     assert_eq!(new.devices().len(), 2);
     assert!(new.find_item("l_avail").is_some());
     let clash = r#"<Device id="axes" name="lathe" uuid="u-lathe"/>"#;
@@ -450,7 +451,7 @@ fn only_the_device_that_comes_gives_way_to_the_others() {
     let options = Options { duplicate_ids: DuplicateIds::Prefix, ..version("2.7") };
     let other = MILL.replace("u-mill", "u-2").replace("\"mill\"", "\"mill2\"");
     let old = build(&[MILL, &other], &options).expect("loads");
-    let again = old.with_device_xml(Path::new("wire"), &other).expect("loads");
+    let again = old.with_device_xml(Path::new("wire"), &other).expect("loads").0;
     let ids = |model: &DeviceModel| model.items().iter().map(|item| item.id.clone()).collect::<Vec<_>>();
     assert_eq!(ids(&again), ids(&old), "the same device again changes nothing");
     assert!(again.items().iter().all(|item| !item.retired));

@@ -42,11 +42,13 @@ pub enum Reason {
     Unverifiable,
     /// Connection: became UNAVAILABLE because its adapter lost its source.
     Lost,
+    /// Mapping: could not be computed from the machine's points; it became UNAVAILABLE.
+    Uncomputed,
 }
 
 impl Reason {
     /// How many there are.
-    pub const COUNT: usize = 16;
+    pub const COUNT: usize = 17;
 
     /// Every reason, in order.
     pub const ALL: [Self; Self::COUNT] = [
@@ -66,6 +68,7 @@ impl Reason {
         Self::Invalid,
         Self::Unverifiable,
         Self::Lost,
+        Self::Uncomputed,
     ];
 
     /// The stage it belongs to, as metrics name it.
@@ -83,6 +86,7 @@ impl Reason {
             Self::Overflow => "condition",
             Self::Invalid | Self::Unverifiable => "validate",
             Self::Lost => "connection",
+            Self::Uncomputed => "mapping",
         }
     }
 
@@ -105,6 +109,7 @@ impl Reason {
             Self::Invalid => "invalid",
             Self::Unverifiable => "unverifiable",
             Self::Lost => "lost",
+            Self::Uncomputed => "uncomputed",
         }
     }
 }

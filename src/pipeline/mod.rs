@@ -9,6 +9,7 @@ pub mod condition_chain;
 mod convert;
 mod counters;
 pub mod data_set;
+pub mod mapping;
 mod memory;
 mod period;
 mod plan;
@@ -24,13 +25,15 @@ mod tests;
 use std::sync::Arc;
 
 use guideway_contract::{
-    AdapterId, Batch, ItemIndex, Observation, PointTable, Quality, Reading, Timestamp, Validity, Value,
+    AdapterId, Batch, ItemIndex, Observation, PointTable, Quality, RawBatch, Reading, Timestamp, Validity,
+    Value,
 };
 use rustc_hash::FxHashMap;
 
 use crate::device_model::{DataItem, DeviceIndex, DeviceModel, SchemaVersion};
 use counters::Tally;
 pub use counters::{Counters, Reason, Tally as SourceCounters};
+use mapping::{Mapper, Mapping};
 use memory::{Known, Memory, owner};
 use plan::{Plan, Units};
 use units::Conversion;
@@ -79,11 +82,23 @@ struct Source {
     points: Arc<PointTable>,
     items: Arc<[ItemIndex]>,
     connected: bool,
+    /// For adapters whose raw points a profile maps.
+    mapper: Option<Mapper>,
 }
 
 impl Source {
-    fn take(&mut self, routes: Routes) {
+    fn take(&mut self, routes: Routes, model: &DeviceModel) {
         (self.points, self.items) = (routes.points, routes.items.into());
+        self.aim(model);
+    }
+
+    fn aim(&mut self, model: &DeviceModel) {
+        if let Some(mapper) = &mut self.mapper {
+            let items = &self.items;
+            mapper.set_targets(&self.points, |point| {
+                items.get(point.index()).is_some_and(|item| model.item(*item).discrete)
+            });
+        }
     }
 }
 
@@ -104,7 +119,7 @@ impl Pipeline {
         let counters = Arc::new(Counters::new(adapters.len()));
         let source = |rules: AdapterRules| {
             let Routes { points, items } = routes::by_key(&model, &rules.devices);
-            Source { rules, points, items: items.into(), connected: false }
+            Source { rules, points, items: items.into(), connected: false, mapper: None }
         };
         let adapters = adapters.into_iter().map(source).collect();
         let plans: Vec<_> = model.items().iter().map(|item| planned(item, model.version())).collect();
@@ -130,8 +145,45 @@ impl Pipeline {
     /// Other routes than those by key, for adapters with points of their own.
     pub fn set_routes(&mut self, adapter: AdapterId, routes: Routes) {
         if let Some(source) = self.adapters.get_mut(usize::from(adapter.0)) {
-            source.take(routes);
+            source.take(routes, &self.model);
         }
+    }
+
+    /// From now on raw values of that adapter become readings by this mapping.
+    pub fn set_mapping(&mut self, adapter: AdapterId, mapping: Arc<Mapping>) {
+        if let Some(source) = self.adapters.get_mut(usize::from(adapter.0)) {
+            source.mapper = Some(Mapper::new(mapping));
+            source.aim(&self.model);
+        }
+    }
+
+    /// Devices that an adapter feeds from now on beside those it fed before.
+    pub fn add_devices(&mut self, adapter: AdapterId, devices: &[DeviceIndex]) {
+        if let Some(source) = self.adapters.get_mut(usize::from(adapter.0)) {
+            let new = devices.iter().filter(|device| !source.rules.devices.contains(device));
+            let new: Vec<_> = new.copied().collect();
+            source.rules.devices.extend(new);
+            source.take(routes::by_key(&self.model, &source.rules.devices), &self.model);
+        }
+    }
+
+    /// Raw values of a profile's points become observations, at the end of `out`, in order. Without a mapping they
+    /// are counted as unrouted.
+    pub fn raw(&mut self, adapter: AdapterId, batch: RawBatch, out: &mut Vec<Observation>) {
+        let counters = self.counters.clone();
+        let (Some(source), Some(tally)) =
+            (self.adapters.get_mut(usize::from(adapter.0)), counters.adapter(adapter))
+        else {
+            return;
+        };
+        let Some(mapper) = &mut source.mapper else {
+            tally.add(Reason::Unrouted, batch.readings.len());
+            return;
+        };
+        let batch = mapper.map(batch, |failed| {
+            tally.trouble(Reason::Uncomputed, || format!("{}: {}", failed.item, failed.cause));
+        });
+        self.readings(adapter, batch, out);
     }
 
     /// Whether values of that adapter are converted from now on (`* conversionRequired: no`).
@@ -233,6 +285,9 @@ impl Pipeline {
     pub fn disconnected(&mut self, adapter: AdapterId, at: Timestamp, out: &mut Vec<Observation>) {
         let Some(source) = self.adapters.get_mut(usize::from(adapter.0)) else { return };
         source.connected = false;
+        if let Some(mapper) = &mut source.mapper {
+            mapper.reset();
+        }
         for item in source.items.iter() {
             if let Some(memory) = self.memories.get_mut(item.index())
                 && memory.owner == owner::BEFORE
@@ -334,7 +389,7 @@ impl Pipeline {
             }
         }
         for source in &mut self.adapters {
-            source.take(routes::by_key(&self.model, &source.rules.devices));
+            source.take(routes::by_key(&self.model, &source.rules.devices), &self.model);
         }
     }
 

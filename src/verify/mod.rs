@@ -14,6 +14,7 @@ mod payload;
 mod reading;
 mod rest;
 mod streams;
+mod tap;
 mod tape;
 
 use std::ops::Range;
@@ -25,6 +26,7 @@ pub use compare::{Comparison, Difference};
 pub use mqtt::MqttLogin;
 pub use opcua::OpcUaLogin;
 pub use reading::Item;
+pub use tap::tap;
 
 use mqtt::Mqtt;
 use opcua::OpcUa;

@@ -3,35 +3,42 @@
 use std::time::Duration;
 
 use guideway_contract::{Backoff, duration, size};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// An SHDR source: the adapter listens there, the gateway connects.
 ///
 /// The keys that all protocols share (name, devices, filters) are the agent's and not here.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// Host name or address.
+    #[serde(default)]
     pub host: String,
     /// TCP port.
     #[serde(default = "defaults::port")]
     pub port: u16,
     /// How long one attempt to connect may take.
     #[serde(default = "defaults::connect_timeout", with = "duration")]
+    #[schemars(with = "String")]
     pub connect_timeout: Duration,
     /// Pause before the first new attempt after a connection was lost; it doubles, with jitter, up
     /// to `reconnect_max`.
     #[serde(default = "defaults::reconnect_min", with = "duration")]
+    #[schemars(with = "String")]
     pub reconnect_min: Duration,
     /// Longest pause between attempts.
     #[serde(default = "defaults::reconnect_max", with = "duration")]
+    #[schemars(with = "String")]
     pub reconnect_max: Duration,
     /// How often the source is pinged, whatever interval its PONG asks for. Default: as it asks.
     #[serde(default, with = "duration::optional", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
     pub heartbeat: Option<Duration>,
     /// After how long without a byte the connection is given up where the source never answered a
     /// PING. With PONG it is twice the heartbeat.
     #[serde(default = "defaults::legacy_timeout", with = "duration")]
+    #[schemars(with = "String")]
     pub legacy_timeout: Duration,
     /// Timestamps count from the first one seen, which is taken as the time of its arrival; for
     /// sources without a clock. Bare numbers (milliseconds) are read so in any case.
@@ -54,9 +61,11 @@ pub struct Config {
     pub condition_ids: bool,
     /// Longer lines are thrown away and counted.
     #[serde(default = "defaults::max_line_length", with = "size")]
+    #[schemars(with = "String")]
     pub max_line_length: usize,
     /// Longer multi-line bodies (assets, device models) are thrown away and counted.
     #[serde(default = "defaults::max_body_length", with = "size")]
+    #[schemars(with = "String")]
     pub max_body_length: usize,
 }
 
@@ -131,8 +140,9 @@ impl Config {
 }
 
 /// Which version of the line protocol a source speaks.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "u8", into = "u8")]
+#[schemars(with = "u8")]
 pub enum ShdrVersion {
     /// An item of several fields ends its line.
     #[default]
@@ -220,7 +230,7 @@ mod tests {
         assert!(error(r#"{"host":"a","hots":"b"}"#).contains("unknown field `hots`"));
         assert!(error(r#"{"host":"a","heartbeat":"soon"}"#).contains("such as \"500ms\""));
         assert!(error(r#"{"host":"a","shdr_version":3}"#).contains("1 or 2"));
-        assert!(error("{}").contains("missing field `host`"));
+        assert_eq!(from_str::<Config>("{}").unwrap().findings()[0].0, "host");
     }
 
     #[test]

@@ -6,7 +6,9 @@
 mod clock;
 pub mod codec;
 pub mod config;
+mod protocol;
 mod session;
 
 pub use config::{Config, ShdrVersion};
+pub use protocol::NoPoint;
 pub use session::{Shdr, adapter};

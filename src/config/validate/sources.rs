@@ -24,12 +24,17 @@ impl Check<'_> {
             }
         }
         let names = adapters.iter().zip(&paths);
-        let names: Vec<_> =
+        let mut names: Vec<_> =
             names.map(|(adapter, path)| (format!("{path}.name"), adapter.common.name.as_str())).collect();
+        for (index, details) in configuration.devices.iter().enumerate() {
+            if details.profile.is_some() {
+                names.push((format!("{}.name", self.places.path_of("device", index)), &details.name));
+            }
+        }
         self.twice("adapter", names.into_iter());
         self.endpoints(configuration, &paths);
-        if adapters.is_empty() && !self.places.has("adapter") {
-            let cure = "add `[[adapter.shdr]]` with the host of a machine's adapter";
+        if adapters.is_empty() && configuration.machines.is_empty() && !self.places.has("adapter") {
+            let cure = "add a `[[device]]` with a profile, or `[[adapter.shdr]]` with the host of a machine's adapter";
             self.warning("adapter", "no adapters: no data will come in", cure);
         }
         let details: Vec<_> = (0..configuration.devices.len())

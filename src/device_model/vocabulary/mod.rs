@@ -125,6 +125,11 @@ pub fn component(element_name: &str) -> Option<SchemaVersion> {
     tables().components.since(element_name)
 }
 
+/// The element names of all components.
+pub fn components() -> Vec<&'static str> {
+    tables().components.names()
+}
+
 /// Since when the standard has these units for values that leave (`units`).
 pub fn units(units: &str) -> Option<SchemaVersion> {
     tables().units.since(units)

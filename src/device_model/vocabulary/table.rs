@@ -24,6 +24,10 @@ impl Known {
         Self(known)
     }
 
+    pub(super) fn names(&self) -> Vec<&'static str> {
+        self.0.iter().map(|(word, _)| *word).collect()
+    }
+
     pub(super) fn since(&self, word: &str) -> Option<SchemaVersion> {
         let found = self.0.binary_search_by(|(known, _)| (*known).cmp(word)).ok()?;
         self.0.get(found).map(|(_, since)| *since)

@@ -4,15 +4,15 @@ use super::suggest;
 
 /// A message and what can be done.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Explained {
-    pub(super) what: String,
-    pub(super) cure: String,
+pub(crate) struct Explained {
+    pub(crate) what: String,
+    pub(crate) cure: String,
     /// The key that is missing, where that is what is wrong.
-    pub(super) missing: Option<String>,
+    pub(crate) missing: Option<String>,
 }
 
 /// Explains a message of serde's about the entry `key`. `more` names further keys that are allowed.
-pub(super) fn serde_message(message: &str, key: Option<&str>, more: &[&str]) -> Explained {
+pub(crate) fn serde_message(message: &str, key: Option<&str>, more: &[&str]) -> Explained {
     let message = message.trim();
     let quoted = names(message);
     let explained = |what: String, cure: String| Explained { what, cure, missing: None };

@@ -2,7 +2,7 @@
 
 /// Puts in what `lookup` knows. A name that it does not know is left as it stands and returned in
 /// the second place. `$$` is a dollar sign where `escapes`; a `$` before anything else is one too.
-pub(super) fn expand(
+pub(crate) fn expand(
     text: &str,
     escapes: bool,
     mut lookup: impl FnMut(&str) -> Option<String>,
@@ -48,8 +48,30 @@ pub(super) fn expand(
 }
 
 /// A variable of the environment; one that is not text counts as not set.
-pub(super) fn environment(name: &str) -> Option<String> {
+pub(crate) fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
+}
+
+/// As [`expand`], for names in braces alone: any other `$` is an ordinary sign.
+pub(crate) fn braced(text: &str, mut lookup: impl FnMut(&str) -> Option<String>) -> (String, Vec<String>) {
+    let mut out = String::with_capacity(text.len());
+    let mut unknown = Vec::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("${") {
+        out.push_str(before);
+        let Some((name, behind)) = after.split_once('}') else {
+            out.push_str("${");
+            rest = after;
+            continue;
+        };
+        match lookup(name.trim()) {
+            Some(value) => out.push_str(&value),
+            None => unknown.push(name.trim().to_owned()),
+        }
+        rest = behind;
+    }
+    out.push_str(rest);
+    (out, unknown)
 }
 
 #[cfg(test)]
@@ -71,6 +93,12 @@ mod tests {
             expand("$NO-${NO_2}", true, known),
             ("$NO-${NO_2}".into(), vec!["NO".into(), "NO_2".into()])
         );
+    }
+
+    #[test]
+    fn names_in_braces_alone_leave_other_dollar_signs() {
+        assert_eq!(braced("^DB${HOST_1}$ $HOST_1 ${", known), ("^DBmill$ $HOST_1 ${".into(), vec![]));
+        assert_eq!(braced("a${no}b", known), ("ab".into(), vec!["no".into()]));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use serde::de::{Deserialize, Deserializer, Error as _, Visitor};
 use serde::forward_to_deserialize_any;
 
 /// The keys of `T`; empty when `T` is no struct with named fields.
-pub(super) fn of<T: for<'de> Deserialize<'de>>() -> &'static [&'static str] {
+pub(crate) fn of<T: for<'de> Deserialize<'de>>() -> &'static [&'static str] {
     let mut fields: &'static [&'static str] = &[];
     // Always an error: nothing is read, only the names are taken note of.
     let _ = T::deserialize(Asking(&mut fields));

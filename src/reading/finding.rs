@@ -166,14 +166,14 @@ const MOST: usize = 500;
 
 /// Where findings are put while a configuration is read.
 #[derive(Debug, Default)]
-pub(super) struct Findings {
+pub(crate) struct Findings {
     told: Vec<Finding>,
     /// The first of each severity that is not told any more, and how many there are.
     untold: [Option<(Finding, usize)>; 2],
 }
 
 impl Findings {
-    pub(super) fn push(&mut self, finding: Finding) {
+    pub(crate) fn push(&mut self, finding: Finding) {
         let same = self.told.iter().filter(|told| told.severity == finding.severity);
         if same.count() >= MOST {
             let untold = &mut self.untold[usize::from(finding.severity == Severity::Error)];
@@ -184,7 +184,7 @@ impl Findings {
         }
     }
 
-    pub(super) fn error(
+    pub(crate) fn error(
         &mut self,
         source: &Arc<Source>,
         span: Range<usize>,
@@ -194,7 +194,7 @@ impl Findings {
         self.push(Finding::new(Severity::Error, source, span, what, cure));
     }
 
-    pub(super) fn warning(
+    pub(crate) fn warning(
         &mut self,
         source: &Arc<Source>,
         span: Range<usize>,
@@ -205,13 +205,13 @@ impl Findings {
     }
 
     /// How many are errors.
-    pub(super) fn errors(&self) -> usize {
+    pub(crate) fn errors(&self) -> usize {
         let told = self.told.iter().filter(|finding| finding.severity == Severity::Error).count();
         told + self.untold[1].as_ref().map_or(0, |(_, count)| *count)
     }
 
     /// All findings, by file and place; the file that was read first comes first.
-    pub(super) fn sorted(self) -> Vec<Finding> {
+    pub(crate) fn sorted(self) -> Vec<Finding> {
         let mut findings = self.told;
         let mut files: Vec<Arc<Source>> = Vec::new();
         for finding in &findings {

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 /// Key paths, such as `mqtt[1].tls.ca`, and the bytes where they are written.
 #[derive(Debug, Default)]
-pub(super) struct Places {
+pub(crate) struct Places {
     spans: BTreeMap<String, Range<usize>>,
     /// For each list of tables: the paths of those that were read; tables that were refused leave
     /// their numbers unused.
@@ -14,29 +14,29 @@ pub(super) struct Places {
 
 impl Places {
     /// Takes note of a place.
-    pub(super) fn insert(&mut self, path: impl Into<String>, span: Range<usize>) {
+    pub(crate) fn insert(&mut self, path: impl Into<String>, span: Range<usize>) {
         self.spans.insert(path.into(), span);
     }
 
     /// Whether the file says something there.
-    pub(super) fn has(&self, path: &str) -> bool {
+    pub(crate) fn has(&self, path: &str) -> bool {
         self.spans.contains_key(path)
     }
 
     /// Takes note of a table of a list that has become an element of the configuration.
-    pub(super) fn element(&mut self, list: &'static str, path: String) {
+    pub(crate) fn element(&mut self, list: &'static str, path: String) {
         self.elements.entry(list).or_default().push(path);
     }
 
     /// The path of the `index`th element of a list.
-    pub(super) fn path_of(&self, list: &str, index: usize) -> String {
+    pub(crate) fn path_of(&self, list: &str, index: usize) -> String {
         let known = self.elements.get(list).and_then(|paths| paths.get(index));
         known.cloned().unwrap_or_else(|| format!("{list}[{index}]"))
     }
 
     /// The place of a value, or of the nearest table around it; the start of the file for what is
     /// not in it at all.
-    pub(super) fn of(&self, path: &str) -> Range<usize> {
+    pub(crate) fn of(&self, path: &str) -> Range<usize> {
         let mut path = path;
         loop {
             if let Some(span) = self.spans.get(path) {
