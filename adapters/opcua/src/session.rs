@@ -329,7 +329,13 @@ impl<'a> Running<'a> {
             let place = (handle as usize).checked_sub(1).filter(|place| *place < known)?;
             Some((place, value))
         });
-        self.tell(changes.collect::<Vec<_>>()).await
+        self.tell(changes.collect::<Vec<_>>()).await?;
+        if lost > 0 {
+            // What changed in a lost message would stay as it was.
+            let subscribed: Vec<usize> = self.items.keys().copied().collect();
+            self.poll(&subscribed).await?;
+        }
+        Ok(())
     }
 
     /// Sends what the server said of points.

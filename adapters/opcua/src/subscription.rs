@@ -206,15 +206,9 @@ impl Subscription {
                 // Without a change the number is only that of the next message.
                 if answer.subscription_id == self.id && is_change {
                     let number = message.sequence_number;
-                    let expected = self.last.map_or(number, following);
-                    if self.last == Some(number) {
-                        return Ok((changes, 0));
-                    }
-                    let gap = number.wrapping_sub(expected);
-                    if gap > MOST_GAP {
-                        lost = gap;
-                    } else {
-                        for missed in (0..gap).map(|step| expected.wrapping_add(step)) {
+                    if let Some(gap) = gap(self.last, number) {
+                        lost = gap.lost;
+                        for missed in gap.missed {
                             match link.within(self.session.republish(self.id, missed)).await {
                                 Ok(message) => {
                                     self.acknowledge.push(missed);
@@ -226,10 +220,10 @@ impl Subscription {
                                 },
                             }
                         }
+                        self.last = Some(number);
+                        changes.extend(notifications(message)?);
                     }
-                    self.last = Some(number);
                     self.acknowledge.push(number);
-                    changes.extend(notifications(message)?);
                 }
             }
             Err(error) => match error.status() {
@@ -254,6 +248,32 @@ impl Subscription {
         }
         self.refill();
         Ok((changes, lost))
+    }
+}
+
+/// Messages between the last one and the next.
+#[derive(Debug, PartialEq, Eq)]
+struct Gap {
+    /// Those to be asked for again.
+    missed: Vec<u32>,
+    /// How many there are no numbers for, or too many.
+    lost: u32,
+}
+
+/// What is missing before a message; `None` for one that has been taken already.
+fn gap(last: Option<u32>, number: u32) -> Option<Gap> {
+    let Some(last) = last else { return Some(Gap { missed: Vec::new(), lost: 0 }) };
+    let expected = following(last);
+    match number.wrapping_sub(expected) {
+        // Behind the last one.
+        ahead if ahead > u32::MAX / 2 => None,
+        ahead if ahead > MOST_GAP => Some(Gap { missed: Vec::new(), lost: ahead }),
+        _ => {
+            let numbers = std::iter::successors(Some(expected), |number| Some(following(*number)));
+            // No number follows up to 0, which is none.
+            let missed = numbers.take_while(|one| *one != number).take(MOST_GAP as usize);
+            Some(Gap { missed: missed.collect(), lost: 0 })
+        }
     }
 }
 
@@ -302,4 +322,35 @@ fn notifications(message: NotificationMessage) -> Result<Vec<(u32, DataValue)>, 
         }
     }
     Ok(changes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn missed(last: u32, number: u32) -> Option<Vec<u32>> {
+        gap(Some(last), number).map(|gap| gap.missed)
+    }
+
+    #[test]
+    fn what_is_missing_is_asked_for_and_what_comes_again_is_passed_over() {
+        assert_eq!(missed(4, 5), Some(vec![]));
+        assert_eq!(missed(4, 7), Some(vec![5, 6]));
+        assert_eq!(missed(4, 4), None);
+        assert_eq!(missed(4, 3), None);
+        assert_eq!(missed(u32::MAX, 1), Some(vec![]));
+        assert_eq!(missed(u32::MAX - 1, 2), Some(vec![u32::MAX, 1]));
+        assert_eq!(missed(u32::MAX - 1, 0).map(|missed| missed.len()), Some(MOST_GAP as usize));
+        assert_eq!(gap(None, 9), Some(Gap { missed: Vec::new(), lost: 0 }));
+        assert_eq!(gap(Some(4), 1_000), Some(Gap { missed: Vec::new(), lost: 995 }));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_number_asks_for_more_than_the_limit(last: Option<u32>, number: u32) {
+            if let Some(gap) = gap(last, number) {
+                proptest::prop_assert!(gap.missed.len() <= MOST_GAP as usize);
+            }
+        }
+    }
 }

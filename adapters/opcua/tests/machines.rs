@@ -36,8 +36,9 @@ fn read(profile: &str) -> (Config, Vec<PointSpec<Point>>) {
             "connect" => Period::Once,
             every => Period::Every(duration::parse(every).unwrap()),
         };
+        let data_type = own.remove("type").map_or("auto".into(), |text| text.as_str().unwrap().to_owned());
         let own: Point = Value::Table(own).try_into().unwrap();
-        let spec = PointSpec::new(address.as_str().unwrap(), "auto".parse().unwrap(), own);
+        let spec = PointSpec::new(address.as_str().unwrap(), data_type.parse().unwrap(), own);
         PointSpec { name: name.as_str().into(), period, ..spec }
     });
     let points: Vec<_> = points.collect();

@@ -79,7 +79,11 @@ fn one(kind: Kind, value: Native) -> Result<Native, String> {
             _ => wrong(&value),
         },
         Kind::I8 | Kind::U8 | Kind::I16 | Kind::U16 | Kind::I32 | Kind::U32 | Kind::I64 | Kind::U64 => {
-            match whole(&value).filter(|number| is_in(kind, *number)) {
+            let number = match &value {
+                Native::Bool(set) => Some(i128::from(*set)),
+                other => whole(other),
+            };
+            match number.filter(|number| is_in(kind, *number)) {
                 Some(number) => Ok(i64::try_from(number)
                     .map_or_else(|_| u64::try_from(number).map_or(Native::Null, Native::UInt), Native::Int)),
                 None => wrong(&value),
@@ -130,6 +134,7 @@ mod tests {
         assert_eq!(fits("u16", Native::Float(7.0)), Ok(Native::Int(7)));
         assert_eq!(fits("u64", Native::UInt(u64::MAX)), Ok(Native::UInt(u64::MAX)));
         assert_eq!(fits("bool", Native::Int(1)), Ok(Native::Bool(true)));
+        assert_eq!(fits("i64", Native::Bool(true)), Ok(Native::Int(1)));
         assert_eq!(fits("string[8]", Native::Int(12)), Ok(Native::text("12")));
         assert_eq!(
             fits("i8[2]", Native::List([Native::Int(1), Native::Int(2)].into())).unwrap().to_string(),
