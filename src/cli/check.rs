@@ -22,7 +22,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
             let (report, machine) = profile::check(&source);
             let counted = |machine: profile::Machine| {
                 format!(
-                    "{} {}: {}, {} points, {} items, {} commands\n",
+                    "{} {}: {}; points: {}, items: {}, commands: {}\n",
                     machine.profile,
                     machine.version,
                     machine.kind,

@@ -204,7 +204,7 @@ pub(super) fn shown(value: &guideway_contract::Value) -> String {
     use guideway_contract::Value;
     match value.plain() {
         Value::Unavailable => "UNAVAILABLE".to_owned(),
-        Value::Number(number) => number.to_string(),
+        Value::Number(number) => guideway_contract::Native::Float(*number).to_string(),
         Value::Text(text) => text.to_string(),
         Value::Vector3(numbers) => format!("{} {} {}", numbers[0], numbers[1], numbers[2]),
         Value::TimeSeries(series) => format!("{} samples", series.values.len()),

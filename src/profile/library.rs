@@ -30,6 +30,7 @@ static SHIPPED: &[Shipped] = ship![
     "beckhoff-twincat-cell",
     "eastron-sdm630",
     "fanuc-dprnt-probe",
+    "fanuc-focas",
     "fanuc-opcua",
     "fanuc-shdr",
     "haas-ngc-mill",
@@ -41,6 +42,7 @@ static SHIPPED: &[Shipped] = ship![
     "okuma-osp-shdr",
     "rockwell-logix-cell",
     "siemens-840d-sl-opcua",
+    "siemens-s7-1500-cell",
     "universal-robots-modbus",
     "witmotion-wtvb01",
 ];

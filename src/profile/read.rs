@@ -164,6 +164,7 @@ impl Reader<'_> {
             }
         }
         let parameters = Parameters::new(values.into_iter().collect());
+        let told = self.document.findings.errors();
         let mut compiler = items::Compiler {
             document: &mut self.document,
             folder: self.folder,
@@ -197,7 +198,8 @@ impl Reader<'_> {
             }
         }
         let (xml, lines) = model::document(head, &instance.identity, &written);
-        if !written.is_empty() {
+        // What is wrong with items has been told in the profile's own words.
+        if !written.is_empty() && self.document.findings.errors() == told {
             self.judge(&xml, &lines, &written);
         }
         let has_own_model = !written.is_empty();
@@ -241,7 +243,10 @@ impl Reader<'_> {
             return None;
         };
         let Some(driver) = protocols::driver(&kind) else {
-            let cure = suggest::cure(&kind, kinds().collect::<Vec<_>>());
+            let cure = match kind.as_str() {
+                "focas" => "this gateway was built without it: build with `--features focas` (docs/focas.md)".to_owned(),
+                kind => suggest::cure(kind, kinds().collect::<Vec<_>>()),
+            };
             self.document.error(span, format!("there is no protocol `{kind}`"), cure);
             return None;
         };

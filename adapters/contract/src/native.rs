@@ -49,11 +49,11 @@ impl Native {
     /// A number of 32 bits, widened to the value its shortest decimal stands for.
     pub fn float32(number: f32) -> Self {
         let exact = f64::from(number);
-        if number.is_finite() {
-            Self::Float(number.to_string().parse().unwrap_or(exact))
-        } else {
-            Self::Float(exact)
+        if !number.is_finite() || number.fract() == 0.0 {
+            return Self::Float(exact);
         }
+        let shortest = fast_float2::parse(zmij::Buffer::new().format_finite(number));
+        Self::Float(shortest.unwrap_or(exact))
     }
 
     /// A whole number without a sign.
@@ -106,7 +106,9 @@ impl std::fmt::Display for Native {
             Self::Bool(set) => write!(f, "{set}"),
             Self::Int(number) => write!(f, "{number}"),
             Self::UInt(number) => write!(f, "{number}"),
-            Self::Float(number) => write!(f, "{number}"),
+            // A whole number without a fraction, what is very small or large with an exponent.
+            Self::Float(number) if number.fract() == 0.0 && number.abs() < 1e15 => write!(f, "{number:.0}"),
+            Self::Float(number) => write!(f, "{number:?}"),
             Self::Text(text) => f.write_str(text),
             Self::Bytes(bytes) => bytes.iter().try_for_each(|byte| write!(f, "{byte:02X}")),
             Self::List(values) => {

@@ -69,10 +69,6 @@ pub(super) fn shaped(native: &Native, shape: Shape, rate: Option<f64>) -> Result
 pub(super) fn text(native: &Native) -> SmolStr {
     match native {
         Native::Text(text) => text.clone(),
-        // A whole number leaves without a fraction: a counter is 5, not 5.0.
-        Native::Float(number) if number.fract() == 0.0 && number.abs() < 1e15 => {
-            format_smolstr!("{number:.0}")
-        }
         Native::List(values) => values.iter().map(text).collect::<Vec<_>>().join(",").into(),
         other => format_smolstr!("{other}"),
     }

@@ -488,7 +488,7 @@ async fn a_changed_model_brings_new_items_their_values_and_tells_of_items_that_a
         "<Device id=\"d\" name=\"Mill\" uuid=\"mill-1\"><DataItems>{without_load}</DataItems></Device>"
     );
     let changed =
-        site.model.load().with_device_xml(std::path::Path::new("new.xml"), &device).expect("a model");
+        site.model.load().with_device_xml(std::path::Path::new("new.xml"), &device).expect("a model").0;
     site.model.store(Arc::new(changed));
     site.append([site.seen("speed", 2, Value::Number(12.5)), site.seen("temp", 3, Value::Number(21.0))]);
     let value = site.read_until("speed", |value| value.status == Some(StatusCode::Good)).await;

@@ -64,7 +64,7 @@ fn a_change_of_the_model_touches_only_what_it_says() {
             r#"<DataItem id="l2" name="low_reserve" category="SAMPLE" type="FILL_LEVEL" units="PERCENT" compositionId="t2"/>"#,
             "",
         );
-    let after = before.with_device_xml(Path::new("new"), &device).expect("a model");
+    let after = before.with_device_xml(Path::new("new"), &device).expect("a model").0;
     let second = Tree::of(&after, types, MACHINES);
     check(&second, &after);
     let changes = second.replace(&first, &mut space);
@@ -105,13 +105,13 @@ fn an_item_that_becomes_another_kind_loses_its_value_and_keeps_its_references() 
         r#"id="xpos" name="Xpos" category="SAMPLE""#,
         r#"id="xpos" name="Xpos" category="CONDITION""#,
     );
-    let after = before.with_device_xml(Path::new("new"), &device).expect("a model");
+    let after = before.with_device_xml(Path::new("new"), &device).expect("a model").0;
     let second = Tree::of(&after, types, MACHINES);
     let changes = second.replace(&first, &mut space);
     assert!(matches!(space.find(&id("mill-1/xpos")), Some(NodeType::Object(_))));
     assert!(verbs(&changes).contains_key("s=mill-1/xpos"));
     same_as_made_afresh(&space, &second);
-    let back = before.with_device_xml(Path::new("new"), SHOP).expect("a model");
+    let back = before.with_device_xml(Path::new("new"), SHOP).expect("a model").0;
     let third = Tree::of(&back, types, MACHINES);
     third.replace(&second, &mut space);
     assert_eq!(get(&space, &id("mill-1/xpos")).status, Some(StatusCode::BadWaitingForInitialData));
@@ -239,7 +239,7 @@ proptest! {
         insert(&first, &mut space);
         let device = other.replace("<Devices xmlns:x=\"urn:x\">", "").replace("</Devices>", "");
         let device = device.replacen("<Device ", "<Device xmlns:x=\"urn:x\" ", 1);
-        if let Ok(after) = before.with_device_xml(Path::new("new"), &device) {
+        if let Ok((after, _)) = before.with_device_xml(Path::new("new"), &device) {
             let second = Tree::of(&after, types, MACHINES);
             check(&second, &after);
             second.replace(&first, &mut space);
