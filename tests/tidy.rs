@@ -20,6 +20,9 @@ const MOST_LINES: usize = 800;
 /// Modules that lower floors may use although they are higher: how options write durations and sizes.
 const EXCEPTIONS: [[&str; 2]; 2] = [["config", "duration"], ["config", "size"]];
 
+/// The adapters that may use another one: SHDR in messages of MQTT is SHDR, and read by its own codec.
+const NEIGHBOURS: [[&str; 2]; 1] = [["mqtt", "guideway-shdr"]];
+
 #[test]
 fn floors_use_only_those_below_them() {
     report(&broken_floors(&files()));
@@ -144,7 +147,8 @@ fn meddling_adapters(files: &[File]) -> Vec<String> {
                 for (key, value) in dependencies {
                     let package = value.get("package").and_then(toml::Value::as_str).unwrap_or(key);
                     let ours = package == "guideway" || package.starts_with("guideway-");
-                    let allowed = name != "contract" && package == "guideway-contract";
+                    let neighbour = kind == "dependencies" && NEIGHBOURS.contains(&[name, package]);
+                    let allowed = name != "contract" && package == "guideway-contract" || neighbour;
                     if ours && !allowed {
                         let path = &file.path;
                         faults.push(format!(
@@ -302,6 +306,12 @@ mod planted {
         assert_eq!(meddling_adapters(&planted(&[("adapters/modbus/Cargo.toml", manifest)])).len(), 1);
         let manifest = "[dependencies]\nguideway-shdr.workspace = true\n";
         assert_eq!(meddling_adapters(&planted(&[("adapters/contract/Cargo.toml", manifest)])).len(), 1);
+        assert_eq!(meddling_adapters(&planted(&[("adapters/mqtt/Cargo.toml", manifest)])), [""; 0]);
+        let manifest = "[dependencies]\nguideway-modbus.workspace = true\n\
+                        [dev-dependencies]\nguideway-shdr.workspace = true\n";
+        assert_eq!(meddling_adapters(&planted(&[("adapters/mqtt/Cargo.toml", manifest)])).len(), 2);
+        let manifest = "[dependencies]\nopcua-server.workspace = true\nguideway-opcua.workspace = true\n";
+        assert_eq!(meddling_adapters(&planted(&[("adapters/simulator/Cargo.toml", manifest)])).len(), 1);
     }
 
     #[test]
