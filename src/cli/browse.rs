@@ -6,6 +6,7 @@ use anyhow::{Context as _, bail};
 use guideway_contract::{Adapter, Found};
 use toml::de::DeTable;
 
+use super::machine::settings_of;
 use super::trial::aligned;
 use super::{Logging, print, say};
 use crate::config::{Log, LogLevel};
@@ -49,20 +50,10 @@ pub(super) fn run(arguments: &Arguments, logging: &Logging) -> anyhow::Result<Ex
     let driver = driver(arguments)?;
     let Some(mut settings) = driver.plain() else { bail!("{} cannot be browsed", driver.kind()) };
     let mut merged = DeTable::new();
-    for text in &arguments.set {
-        let (key, value) = text.split_once('=').with_context(|| format!("`{text}`: write KEY=VALUE"))?;
-        let key = key.trim();
-        let line = format!("{key} = {value}");
-        let quoted = format!("{key} = {value:?}");
-        // What TOML does not take for a value is a text.
-        let table =
-            DeTable::parse(&line).or_else(|_| DeTable::parse(&quoted)).context("this cannot be set")?;
-        let table = table.into_inner();
-        let Some(value) = table.get(key).cloned() else { bail!("`{text}`: write KEY=VALUE") };
-        settings
-            .set(&merged, key, &value)
-            .map_err(|(what, cure)| anyhow::anyhow!("--set {text}: {what} {cure}"))?;
-        merged = owned(&merged, key, &value);
+    for (key, value) in settings_of(&arguments.set)? {
+        let put = settings.set(&merged, key.get_ref(), &value);
+        put.map_err(|(what, cure)| anyhow::anyhow!("--set {}: {what} {cure}", key.get_ref()))?;
+        merged.insert(key, value);
     }
     let (place, range) = split_range(&arguments.url);
     settings.set_address(&place).map_err(anyhow::Error::msg)?;
@@ -76,31 +67,6 @@ pub(super) fn run(arguments: &Arguments, logging: &Logging) -> anyhow::Result<Ex
         say(&format!("{} found", found.len()));
     }
     Ok(if found.is_empty() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
-}
-
-/// A merged table that lives as long as the process: settings on a command line are few.
-fn owned(table: &DeTable<'_>, key: &str, value: &crate::reading::Value<'_>) -> DeTable<'static> {
-    let text = {
-        let mut all: Vec<String> = Vec::new();
-        for (key, value) in table {
-            all.push(format!("{} = {}", key.get_ref(), written(value)));
-        }
-        all.push(format!("{key} = {}", written(value)));
-        all.join("\n")
-    };
-    let text: &'static str = Box::leak(text.into_boxed_str());
-    DeTable::parse(text).map(toml::Spanned::into_inner).unwrap_or_default()
-}
-
-fn written(value: &crate::reading::Value<'_>) -> String {
-    use toml::de::DeValue;
-    match value.get_ref() {
-        DeValue::String(text) => format!("{text:?}"),
-        DeValue::Integer(number) => number.to_string(),
-        DeValue::Float(number) => number.to_string(),
-        DeValue::Boolean(set) => set.to_string(),
-        _ => "\"\"".to_owned(),
-    }
 }
 
 fn driver(arguments: &Arguments) -> anyhow::Result<&'static dyn Driver> {

@@ -14,6 +14,7 @@ use smol_str::SmolStr;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use toml::de::DeTable;
 
 use crate::profile::file::Scalar;
 use crate::profile::{self, Library, Machine};
@@ -32,6 +33,10 @@ pub(super) struct Which {
     /// A parameter of the profile.
     #[arg(long = "param", value_name = "NAME=VALUE")]
     params: Vec<String>,
+
+    /// A setting of the profile's [adapter], as a [[device]] writes it: --set unit=3
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
 }
 
 impl Which {
@@ -45,11 +50,26 @@ impl Which {
                 param.split_once('=').with_context(|| format!("`{param}`: write NAME=VALUE"))?;
             params.insert(SmolStr::new(name.trim()), scalar(value.trim()));
         }
-        match profile::instance(&source, "machine", &self.address, params) {
+        match profile::instance(&source, "machine", &self.address, params, settings_of(&self.set)?) {
             Ok(machine) => Ok(machine),
             Err(report) => bail!("the profile cannot be used\n\n{}", report.render(super::colour())),
         }
     }
+}
+
+/// `KEY=VALUE` as TOML: what TOML does not take for a value is a text. The text lives as long as the process: what
+/// stands on a command line is little.
+pub(super) fn settings_of(texts: &[String]) -> anyhow::Result<DeTable<'static>> {
+    let mut table = DeTable::new();
+    for text in texts {
+        let (key, value) = text.split_once('=').with_context(|| format!("`{text}`: write KEY=VALUE"))?;
+        let (key, value) = (key.trim(), value.trim());
+        let line = |text: String| -> &'static str { Box::leak(text.into_boxed_str()) };
+        let read = DeTable::parse(line(format!("{key} = {value}")))
+            .or_else(|_| DeTable::parse(line(format!("{key} = {value:?}"))));
+        table.extend(read.with_context(|| format!("`{text}`: write KEY=VALUE"))?.into_inner());
+    }
+    Ok(table)
 }
 
 /// A value as TOML would read it, else a text.

@@ -581,7 +581,8 @@ fn a_changed_model_keeps_what_is_known_and_the_numbers_of_points() {
         "<MTConnectDevices xmlns=\"urn:mtconnect.org:MTConnectDevices:2.7\" xmlns:x=\"urn:x\"><Devices>{}</Devices></MTConnectDevices>",
         device(1, &more)
     );
-    let grown = rig.pipeline.model.with_device_xml(std::path::Path::new("test.xml"), &text).expect("a model").0;
+    let grown =
+        rig.pipeline.model.with_device_xml(std::path::Path::new("test.xml"), &text).expect("a model").0;
     rig.pipeline.change_model(Arc::new(grown));
     rig.pipeline.initial(at(9), &mut rig.out);
     assert_eq!(rig.named(), [("d1_late".to_owned(), Value::Unavailable)]);

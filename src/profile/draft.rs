@@ -129,7 +129,7 @@ mod tests {
             found("holding:0", "Speed", "u16"),
             found("holding:1", "Speed", "u16"),
             found("coil:3", "true", "bool"),
-            found("input:2", "3D Wert \"x\"", "f32"),
+            found("holding:2", "3D Wert \"x\"", "f32"),
         ];
         let text = draft("modbus", "plc:502", &found);
         let (report, machine) = super::super::check(&Arc::new(Source::new("draft.toml", text.as_str())));

@@ -171,7 +171,8 @@ pub fn check(source: &Arc<Source>) -> (Report, Option<Machine>) {
     (Report { findings: findings.sorted() }, machine)
 }
 
-/// A machine of a profile at an address, with these parameters; for trying one out.
+/// A machine of a profile at an address, with these parameters, and these settings put over those of its
+/// `[adapter]`; for trying one out.
 ///
 /// # Errors
 /// Everything that is wrong.
@@ -180,12 +181,14 @@ pub fn instance(
     name: &str,
     address: &str,
     params: BTreeMap<SmolStr, Scalar>,
+    settings: DeTable<'static>,
 ) -> Result<Machine, Report> {
     let mut findings = Findings::default();
     let mut instance = Instance::nobody();
     instance.identity = Identity::new(name, name);
     instance.address = Some(address.to_owned());
     instance.params = params;
+    instance.settings = settings;
     let machine = machine(source, &instance, &mut findings);
     machine.ok_or_else(|| Report { findings: findings.sorted() })
 }

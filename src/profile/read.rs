@@ -244,7 +244,8 @@ impl Reader<'_> {
         };
         let Some(driver) = protocols::driver(&kind) else {
             let cure = match kind.as_str() {
-                "focas" => "this gateway was built without it: build with `--features focas` (docs/focas.md)".to_owned(),
+                "focas" => "this gateway was built without it: build with `--features focas` (docs/focas.md)"
+                    .to_owned(),
                 kind => suggest::cure(kind, kinds().collect::<Vec<_>>()),
             };
             self.document.error(span, format!("there is no protocol `{kind}`"), cure);
@@ -274,49 +275,45 @@ impl Reader<'_> {
         instance: &Instance<'_, '_>,
     ) -> Option<Replay> {
         let address = instance.address.as_deref();
+        let mut merged = adapter.clone();
+        for (key, value) in &instance.settings {
+            let name: &str = key.get_ref();
+            match settings.set(&merged, name, value) {
+                Ok(()) => drop(merged.insert(key.clone(), value.clone())),
+                Err((what, cure)) => {
+                    let is_key = what.starts_with("unknown key");
+                    let span = if is_key { key.span() } else { value.span() };
+                    self.tell(instance, span, &what, cure);
+                }
+            }
+        }
         let (replay, told) = match address.and_then(|address| Replay::parse(address, &instance.base)) {
             Some(Ok(replay)) => (Some(replay), Ok(())),
             Some(Err(what)) => (None, Err(what)),
             None => (None, address.map_or(Ok(()), |address| settings.set_address(address))),
         };
-        let Some(place) = &instance.told else {
-            if let Err(what) = told {
-                self.document.error(0..0, format!("address: {what}"), "");
-            }
-            return replay;
-        };
-        let mut merged = adapter.clone();
-        for (key, value) in &instance.settings {
-            let name: &str = key.get_ref();
-            match settings.set(&merged, name, value) {
-                Ok(()) => {
-                    merged.insert(key.clone(), value.clone());
-                }
-                Err((what, cure)) => {
-                    let span = if what.starts_with("unknown key") { key.span() } else { value.span() };
-                    let label = &place.label;
-                    self.document.findings.error(place.source, span, format!("{label}: {what}"), cure);
-                }
-            }
-        }
-        // Once more: keys of the instance have been read together with the profile's, without the address.
-        let told = match (&replay, address) {
-            (None, Some(address)) if told.is_ok() => settings.set_address(address),
-            _ => told,
-        };
         if let Err(what) = told {
-            let (span, label) = (instance.address_span.clone(), &place.label);
-            self.document.findings.error(place.source, span, format!("{label}: address: {what}"), "");
+            self.tell(instance, instance.address_span.clone(), &format!("address: {what}"), String::new());
         }
         if !instance.settings.is_empty() {
             for issue in settings.issues() {
                 let at = instance.settings.iter().find(|(key, _)| &**key.get_ref() == issue.key);
-                let span = at.map_or(place.span.clone(), |(_, value)| value.span());
-                let what = format!("{}: {}: {}", place.label, issue.key, issue.what);
-                self.document.findings.error(place.source, span, what, "");
+                let span = at.map_or(instance.address_span.clone(), |(_, value)| value.span());
+                self.tell(instance, span, &format!("{}: {}", issue.key, issue.what), String::new());
             }
         }
         replay
+    }
+
+    /// Something wrong with what the instance says: told where it is written, if it is written anywhere.
+    fn tell(&mut self, instance: &Instance<'_, '_>, span: Range<usize>, what: &str, cure: String) {
+        match &instance.told {
+            Some(place) => {
+                let what = format!("{}: {what}", place.label);
+                self.document.findings.error(place.source, span, what, cure);
+            }
+            None => self.document.error(0..0, what, cure),
+        }
     }
 
     fn groups(&mut self, head: &Head) -> BTreeMap<SmolStr, Period> {
