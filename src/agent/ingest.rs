@@ -358,7 +358,7 @@ impl Ingest {
         self.model.store(new.clone());
         self.pipeline.change_model(new.clone());
         if let Some(feed) = feeder {
-            self.pipeline.add_devices(adapter_id(feed), &[device]);
+            self.pipeline.add_device(adapter_id(feed), device);
         }
         for (index, feed) in self.feeds.iter().enumerate() {
             feed.points.store(self.pipeline.routes_by_key(adapter_id(index)).points);

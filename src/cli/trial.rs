@@ -221,6 +221,18 @@ pub(super) fn shown(value: &guideway_contract::Value) -> String {
     }
 }
 
+/// What is too long loses its middle: of a path the end says most.
+fn shortened(text: String, most: usize) -> String {
+    let length = text.chars().count();
+    if length <= most {
+        return text;
+    }
+    let (head, tail) = (most / 3, most - most / 3 - 1);
+    let head: String = text.chars().take(head).collect();
+    let tail: String = text.chars().skip(length - tail).collect();
+    format!("{head}…{tail}")
+}
+
 /// Rows under each other, columns cut to what a terminal shows.
 pub(super) fn aligned<const N: usize>(rows: &[[String; N]]) -> String {
     const WIDEST: usize = 60;
@@ -230,8 +242,8 @@ pub(super) fn aligned<const N: usize>(rows: &[[String; N]]) -> String {
     let mut text = String::new();
     for row in rows {
         for (cell, width) in row.iter().zip(&widths) {
-            let cell: String =
-                cell.chars().map(|c| if c.is_control() { ' ' } else { c }).take(WIDEST).collect();
+            let cell: String = cell.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+            let cell = shortened(cell, WIDEST);
             text.push_str(&format!("{cell:width$}  "));
         }
         text.truncate(text.trim_end().len());

@@ -157,12 +157,14 @@ impl Pipeline {
         }
     }
 
-    /// Devices that an adapter feeds from now on beside those it fed before.
-    pub fn add_devices(&mut self, adapter: AdapterId, devices: &[DeviceIndex]) {
+    /// A device that an adapter feeds from now on beside those it fed before. Where its source has no AVAILABILITY
+    /// for it, that follows the connection.
+    pub fn add_device(&mut self, adapter: AdapterId, device: DeviceIndex) {
         if let Some(source) = self.adapters.get_mut(usize::from(adapter.0)) {
-            let new = devices.iter().filter(|device| !source.rules.devices.contains(device));
-            let new: Vec<_> = new.copied().collect();
-            source.rules.devices.extend(new);
+            if !source.rules.devices.contains(&device) {
+                source.rules.devices.push(device);
+            }
+            source.rules.auto_available = !self.model.device(device).has_own_availability();
             source.take(routes::by_key(&self.model, &source.rules.devices), &self.model);
         }
     }
