@@ -21,7 +21,9 @@ fuzz_target!(|text: &str| {
     match Expression::compile(text, &parameters, find) {
         Ok(expression) => {
             assert!(expression.inputs().is_sorted());
-            if let Err(error) = expression.evaluate(|point| points.get(point as usize).map(|(_, value)| value)) {
+            if let Err(error) =
+                expression.evaluate(|point| points.get(point as usize).map(|(_, value)| value))
+            {
                 assert!(!error.is_empty());
             }
         }
