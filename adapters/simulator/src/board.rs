@@ -143,8 +143,7 @@ impl Board {
         text
     }
 
-    /// What is shown for a key, for tests and other parts of the machine.
-    #[cfg(test)]
+    /// What is shown for a key, for controls that answer questions and for tests.
     pub(crate) fn shown(&self, key: &str) -> Option<&str> {
         self.slots.iter().find(|(other, _)| *other == key).and_then(|(_, slot)| match slot {
             Slot::Simple(value) => Some(value.as_str()),

@@ -6,6 +6,7 @@ use guideway_contract::Timestamp;
 
 use crate::board::Board;
 use crate::machine_tool::MachineTool;
+use crate::native::{self, NativeMachine};
 use crate::program::{LATHE, MILL};
 use crate::robot::RobotCell;
 
@@ -58,17 +59,19 @@ impl Machine {
 /// A set of simulated machines.
 #[derive(Debug)]
 pub struct Fleet {
-    /// The machines, ready to be served.
+    /// Machines that speak SHDR, ready to be served.
     pub machines: Vec<Machine>,
+    /// Machines that speak protocols of their own, ready to be served.
+    pub native: Vec<NativeMachine>,
 }
 
 impl Fleet {
-    /// A mill, a lathe and a robot cell.
+    /// A mill, a lathe and a robot cell, and five machines with native protocols.
     pub fn standard() -> Self {
         Self::seeded(1)
     }
 
-    /// The same three, with another course of events.
+    /// The same ones, with another course of events.
     pub fn seeded(seed: u64) -> Self {
         let machine = |name, device_xml, model| {
             let mut machine = Machine { name, device_xml, model, board: Board::default() };
@@ -93,7 +96,7 @@ impl Fleet {
                 Box::new(RobotCell::new(seed.wrapping_add(2))) as _,
             ),
         ];
-        Self { machines }
+        Self { machines, native: native::machines(seed) }
     }
 }
 

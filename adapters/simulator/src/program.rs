@@ -44,7 +44,7 @@ pub(crate) struct Kit {
 }
 
 /// The ids of a machine's data items; they are its SHDR keys too.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Keys {
     /// Position and load of each axis.
     pub(crate) axes: &'static [(&'static str, &'static str)],
