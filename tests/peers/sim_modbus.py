@@ -7,6 +7,7 @@ Prints `ready`, then answers each line (`meter`, `outputs`, `errors`) with `ok` 
 
 import struct
 import sys
+import time
 
 from pymodbus.client import ModbusTcpClient
 
@@ -34,11 +35,9 @@ def outputs(client):
     assert not client.write_coils(5, [True, False, True], device_id=1).isError()
     coils = client.read_coils(0, count=8, device_id=1).bits[:8]
     assert coils == [False, False, False, True, False, True, False, True], coils
-    for _ in range(200):
-        if client.read_discrete_inputs(0, count=8, device_id=1).bits[:8] == coils:
-            break
-    else:
-        raise AssertionError("inputs do not follow the outputs")
+    end = time.monotonic() + 10
+    while client.read_discrete_inputs(0, count=8, device_id=1).bits[:8] != coils:
+        assert time.monotonic() < end, "inputs do not follow the outputs"
     assert not client.write_register(40, 4711, device_id=1).isError()
     assert not client.write_registers(41, [1, 2, 65535], device_id=1).isError()
     assert client.read_holding_registers(40, count=4, device_id=1).registers == [4711, 1, 2, 65535]

@@ -16,8 +16,8 @@ use opcua_server::node_manager::memory::{
 };
 use opcua_server::{ANONYMOUS_USER_TOKEN_ID, ServerBuilder, ServerEndpoint, ServerHandle};
 use opcua_types::{
-    DataTypeId, DataValue, DateTime, NodeId, ObjectId, ObjectTypeId, QualifiedName, ReferenceTypeId,
-    VariableId, VariableTypeId, Variant,
+    DataTypeId, DataValue, DateTime, ExtensionObject, NodeId, ObjectId, ObjectTypeId, QualifiedName,
+    ReferenceTypeId, ServerState, ServerStatusDataType, VariableId, VariableTypeId, Variant,
 };
 use tokio::net::TcpListener;
 use tokio::time::MissedTickBehavior;
@@ -62,7 +62,8 @@ pub(crate) async fn serve(mut arm: Arm, listener: TcpListener, cancel: Cancellat
     let Ok(address) = listener.local_addr() else { return };
     let folder = Folder::new(address.port());
     let leaves = arm.leaves();
-    let ids = leaves.iter().map(node_id).collect::<Vec<_>>();
+    let mut ids = leaves.iter().map(node_id).collect::<Vec<_>>();
+    ids.push(VariableId::Server_ServerStatus_CurrentTime.into());
     let space =
         move |context: ServerContext, space: &mut AddressSpace| Space::build(&leaves, &context, space);
     let built = ServerBuilder::new()
@@ -99,7 +100,8 @@ pub(crate) async fn serve(mut arm: Arm, listener: TcpListener, cancel: Cancellat
             }
             _ = ticks.tick() => {
                 arm.step(TICK.as_secs_f64());
-                let values: Vec<Variant> = arm.leaves().into_iter().map(|leaf| leaf.value).collect();
+                let mut values: Vec<Variant> = arm.leaves().into_iter().map(|leaf| leaf.value).collect();
+                values.push(clock().into());
                 show(&handle, &ids, &values, &shown);
                 shown = values;
             }
@@ -114,17 +116,32 @@ pub(crate) async fn serve(mut arm: Arm, listener: TcpListener, cancel: Cancellat
 /// Gives the server what has changed.
 fn show(handle: &ServerHandle, ids: &[NodeId], values: &[Variant], shown: &[Variant]) {
     let Some(nodes) = handle.node_managers().get_of_type::<InMemoryNodeManager<Space>>() else { return };
-    let clock = NodeId::from(VariableId::Server_ServerStatus_CurrentTime);
-    let now = std::iter::once((&clock, None, DataValue::new_now(DateTime::now())));
     let changed = ids
         .iter()
         .zip(values)
         .enumerate()
         .filter(|(at, (_, value))| shown.get(*at) != Some(*value))
         .map(|(_, (id, value))| (id, None, DataValue::new_now(value.clone())));
-    if let Err(status) = nodes.set_values(handle.subscriptions(), now.chain(changed)) {
+    if let Err(status) = nodes.set_values(handle.subscriptions(), changed) {
         tracing::error!(%status, "the simulated robot cannot show its values");
     }
+}
+
+/// The time, to the second.
+fn clock() -> DateTime {
+    DateTime::from(DateTime::now().ticks() / 10_000_000 * 10_000_000)
+}
+
+/// What the server says of its own state.
+fn state() -> Variant {
+    let now = DateTime::now();
+    let status = ServerStatusDataType {
+        start_time: now,
+        current_time: now,
+        state: ServerState::Running,
+        ..ServerStatusDataType::default()
+    };
+    Variant::from(ExtensionObject::from_message(status))
 }
 
 /// The folder that the library wants for certificates, though there are none; it goes with the server.
@@ -279,7 +296,7 @@ fn standard(space: &mut AddressSpace) {
     );
     variable(space, &id(VariableId::Server_ServerArray), "ServerArray".into(), &server, uris(&[OWN]));
     variable(space, &id(VariableId::Server_ServiceLevel), "ServiceLevel".into(), &server, 255_u8);
-    variable(space, &status, "ServerStatus".into(), &server, Variant::Empty);
+    variable(space, &status, "ServerStatus".into(), &server, state());
     // 0 is Running.
     variable(space, &id(VariableId::Server_ServerStatus_State), "State".into(), &status, 0_i32);
     let clock = id(VariableId::Server_ServerStatus_CurrentTime);
