@@ -54,7 +54,7 @@ impl NativeMachine {
         format!("{}127.0.0.1:{port}", self.scheme)
     }
 
-    /// Keys of the profile's `[adapter]` that an instance has to set otherwise, with their values, which are texts.
+    /// Keys of `[adapter]` that a `[[device]]` has to set otherwise than the profile, with their values (texts).
     pub const fn settings(&self) -> &'static [(&'static str, &'static str)] {
         self.settings
     }
