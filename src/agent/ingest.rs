@@ -324,7 +324,7 @@ impl Ingest {
             self.feeds[feed].rules.devices.push(device);
         }
         let new = if is_same { old.clone() } else { Arc::new(new) };
-        self.adopt(&old, new, device, Some(feed));
+        self.adopt(&old, &new, device, Some(feed));
         tracing::info!(adapter = self.feeds[feed].options.name, device = %uuid, "the source described a device");
     }
 
@@ -341,7 +341,7 @@ impl Ingest {
                 return self.refuse(feed, Fault::Rejected, || format!("`{name}`: {first}"));
             }
         };
-        self.adopt(&old, new, device, None);
+        self.adopt(&old, &new, device, None);
         tracing::info!(adapter = self.feeds[feed].options.name, device = %called, what = name, "the source changed the device model");
     }
 
@@ -349,7 +349,7 @@ impl Ingest {
     fn adopt(
         &mut self,
         old: &DeviceModel,
-        new: Arc<DeviceModel>,
+        new: &Arc<DeviceModel>,
         device: DeviceIndex,
         feeder: Option<usize>,
     ) {

@@ -23,7 +23,7 @@ impl Learned {
             match std::fs::read_to_string(&path) {
                 Ok(text) => documents.push((path, text)),
                 Err(error) => {
-                    tracing::warn!(path = %path.display(), %error, "cannot read a device that was learned")
+                    tracing::warn!(path = %path.display(), %error, "cannot read a device that was learned");
                 }
             }
         }

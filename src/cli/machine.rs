@@ -96,12 +96,13 @@ pub(super) struct AtWork {
 }
 
 impl AtWork {
-    pub(super) fn start(adapter: Box<dyn Adapter>) -> Self {
+    /// With `points` for an adapter that is fed by key.
+    pub(super) fn start(adapter: Box<dyn Adapter>, points: Arc<PointTable>) -> Self {
         let (sender, signals) = mpsc::channel(64);
         let (commands, requests) = mpsc::channel(1);
         let health = Arc::new(Health::default());
         let cancel = CancellationToken::new();
-        let points = Arc::new(ArcSwap::from_pointee(PointTable::default()));
+        let points = Arc::new(ArcSwap::new(points));
         let outlet =
             Outlet::new(AdapterId(0), "machine", points, sender, requests, health.clone(), cancel.clone());
         let backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(5));

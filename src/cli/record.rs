@@ -3,6 +3,7 @@
 use std::io::BufWriter;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -35,7 +36,7 @@ pub(super) fn run(arguments: &Arguments, logging: &Logging) -> anyhow::Result<Ex
     let points = machine.mapping.points().iter().map(|point| point.name.clone()).collect();
     let mut recorder = Recorder::new(BufWriter::new(file), &machine.profile, points)?;
     super::runtime()?.block_on(async {
-        let mut at_work = AtWork::start(machine.adapter());
+        let mut at_work = AtWork::start(machine.adapter(), Arc::default());
         let end = arguments.time.map(|time| Instant::now() + time);
         let mut ticks = tokio::time::interval(Duration::from_secs(1));
         let (mut values, mut told) = (0, 0);

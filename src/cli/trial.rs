@@ -52,7 +52,8 @@ async fn trial(arguments: &Arguments, machine: Machine) -> anyhow::Result<ExitCo
     let mut seen = Seen::new(machine);
     let adapter = seen.machine.adapter();
     say(&format!("connecting to {} …", adapter.endpoint()));
-    let mut at_work = AtWork::start(adapter);
+    let keys = seen.pipeline.as_ref().map(|pipeline| pipeline.routes_by_key(AdapterId(0)).points);
+    let mut at_work = AtWork::start(adapter, keys.unwrap_or_default());
     let deadline = Instant::now() + arguments.time;
     let redraws = arguments.watch && std::io::stdout().is_terminal();
     let mut ticks = tokio::time::interval(Duration::from_millis(500));
@@ -116,10 +117,8 @@ impl Seen {
                     pipeline.connected(AdapterId(0), at, &mut out);
                 }
             }
-            (Signal::Disconnected { at }, pipeline) => {
-                if let Some(pipeline) = pipeline {
-                    pipeline.disconnected(AdapterId(0), at, &mut out);
-                }
+            (Signal::Disconnected { at }, Some(pipeline)) => {
+                pipeline.disconnected(AdapterId(0), at, &mut out);
             }
             (Signal::Raw(batch), pipeline) => {
                 for reading in &batch.readings {
@@ -131,6 +130,7 @@ impl Seen {
                     pipeline.raw(AdapterId(0), batch, &mut out);
                 }
             }
+            (Signal::Readings(batch), Some(pipeline)) => pipeline.readings(AdapterId(0), batch, &mut out),
             _ => {}
         }
         self.items.extend(out.into_iter().map(|observation| (observation.item, observation)));

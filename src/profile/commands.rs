@@ -28,12 +28,12 @@ pub(super) fn check(
             if !items.iter().any(|(known, _)| *known == name) {
                 let cure =
                     suggest::cure(&name, items.iter().map(|(known, _)| known.as_str()).collect::<Vec<_>>());
-                check.error("require", format!("there is no item `{name}`"), cure);
+                check.error("require", &format!("there is no item `{name}`"), cure);
             }
         }
     }
     if command.write.is_empty() {
-        check.error("write", "nothing is written".to_owned(), "add `write = [{ point = …, value = … }]`");
+        check.error("write", "nothing is written", "add `write = [{ point = …, value = … }]`");
     }
     let access = settings.accesses();
     for (field, steps) in [("write", &command.write), ("finally", &command.finally)] {
@@ -56,7 +56,7 @@ struct Check<'c, 'd> {
 }
 
 impl Check<'_, '_> {
-    fn error(&mut self, field: &str, what: String, cure: impl Into<String>) {
+    fn error(&mut self, field: &str, what: &str, cure: impl Into<String>) {
         let span = self.document.places.of(&format!("commands.{}.{field}", self.key));
         self.document.error(span, format!("command {:?}: {what}", self.key), cure);
     }
@@ -69,14 +69,14 @@ impl Check<'_, '_> {
             let first = error.to_string();
             self.error(
                 &field,
-                format!("the pattern of `{name}` is none: {}", first.lines().last().unwrap_or("")),
+                &format!("the pattern of `{name}` is none: {}", first.lines().last().unwrap_or("")),
                 "",
             );
         }
         if let (Some(min), Some(max)) = (argument.min, argument.max)
             && min > max
         {
-            self.error(&field, format!("`{name}`: min {min} is above max {max}"), "swap them");
+            self.error(&field, &format!("`{name}`: min {min} is above max {max}"), "swap them");
         }
     }
 
@@ -91,11 +91,15 @@ impl Check<'_, '_> {
         match self.points.iter().position(|known| known == name) {
             Some(at) if access.get(at).is_some_and(|access| suits(*access)) => {}
             Some(_) => {
-                self.error(field, format!("the point `{name}` does not allow it"), format!("give it {cure}"))
+                self.error(
+                    field,
+                    &format!("the point `{name}` does not allow it"),
+                    format!("give it {cure}"),
+                );
             }
             None => {
                 let cure = suggest::cure(name, self.points.iter().map(SmolStr::as_str).collect::<Vec<_>>());
-                self.error(field, format!("there is no point `{name}`"), cure);
+                self.error(field, &format!("there is no point `{name}`"), cure);
             }
         }
     }
@@ -108,12 +112,12 @@ impl Check<'_, '_> {
             name => (0_u32..).zip(points).find(|(_, known)| *known == name).map(|(index, _)| index),
         };
         if let Err(what) = Expression::compile(text, self.parameters, known) {
-            return self.error(field, format!("{field}: {what} in `{text}`"), "");
+            return self.error(field, &format!("{field}: {what} in `{text}`"), "");
         }
         for name in mentioned(text, "args.") {
             if !command.args.contains_key(&name) {
                 let cure = suggest::cure(&name, command.args.keys().map(SmolStr::as_str));
-                self.error(field, format!("there is no argument `{name}`"), cure);
+                self.error(field, &format!("there is no argument `{name}`"), cure);
             }
         }
     }

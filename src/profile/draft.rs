@@ -49,22 +49,22 @@ pub fn draft(kind: &str, address: &str, found: &[Found]) -> String {
             "{name:width$} = {{ addr = {address}, group = \"fast\"{data_type}{access} }}{about}\n"
         ));
     }
+    let entries: Vec<String> = points.iter().map(|(name, _)| format!("{name} = \"{name}\"")).collect();
+    if !entries.is_empty() {
+        text.push_str(
+            "\n# Everything in one data set, until it has items of its own:\n\
+             [items.variables]\nat = \"Controller\"\ntype = \"VARIABLE\"\n[items.variables.entries]\n",
+        );
+        text.push_str(&entries.join("\n"));
+        text.push('\n');
+    }
     text.push_str(
         "\n[items]\n\
          avail = { at = \".\", type = \"AVAILABILITY\", value = \"link\" }\n\
          # Items look like these:\n\
          # exec  = { at = \"Controller/Path[path]\", type = \"EXECUTION\", value = 'running ? \"ACTIVE\" : \"READY\"' }\n\
-         # x_act = { at = \"Axes/Linear[X]\", type = \"POSITION.ACTUAL\", units = \"MILLIMETER\", from = \"x\" }\n\
-         # Until then everything is shown in one data set:\n",
+         # x_act = { at = \"Axes/Linear[X]\", type = \"POSITION.ACTUAL\", units = \"MILLIMETER\", from = \"x\" }\n",
     );
-    let entries: Vec<String> = points.iter().map(|(name, _)| format!("{name} = \"{name}\"")).collect();
-    if !entries.is_empty() {
-        text.push_str(
-            "[items.variables]\nat = \"Controller\"\ntype = \"VARIABLE\"\n[items.variables.entries]\n",
-        );
-        text.push_str(&entries.join("\n"));
-        text.push('\n');
-    }
     text
 }
 

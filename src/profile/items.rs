@@ -108,6 +108,15 @@ impl Compiler<'_, '_> {
                 return None;
             }
         }
+        for (field, there, with) in [
+            ("field", item.field.is_some() && item.from.is_none(), "from"),
+            ("rate", item.rate.is_some() && item.from.is_none() && item.shdr.is_none(), "from"),
+            ("table", item.table.is_some() && item.bits.is_none(), "bits"),
+        ] {
+            if there {
+                self.error(key, field, format!("`{field}` belongs to `{with}`"), "take it away");
+            }
+        }
         if item.shdr.is_some() {
             if self.kind != "shdr" {
                 self.error(

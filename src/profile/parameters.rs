@@ -64,7 +64,7 @@ fn fill_value(
     match value.get_mut() {
         DeValue::Table(table) => fill(table, values, unknown),
         DeValue::Array(elements) => {
-            elements.iter_mut().for_each(|element| fill_value(element, values, unknown))
+            elements.iter_mut().for_each(|element| fill_value(element, values, unknown));
         }
         // A `$` without a brace is an ordinary sign here: regular expressions end with one.
         DeValue::String(text) if text.contains("${") => {

@@ -169,6 +169,7 @@ fn bit(value: Value, number: i64) -> Result<bool, ExecutionError> {
 }
 
 /// `number(x)`: a double of anything that is or reads as a number.
+#[expect(clippy::needless_pass_by_value, reason = "the library hands its arguments over")]
 fn number(value: Value) -> Result<f64, ExecutionError> {
     let read = from_cel(&value).ok().and_then(|native| match &native {
         Native::Text(text) => super::value::number(text),

@@ -111,7 +111,7 @@ impl Mapper {
     /// A mapper that knows nothing yet; without [`set_targets`](Self::set_targets) it says nothing.
     pub fn new(mapping: Arc<Mapping>) -> Self {
         let (points, items) = (mapping.points.len(), mapping.items.len());
-        Self {
+        let mut mapper = Self {
             mapping,
             known: vec![None; points],
             changed: vec![false; points],
@@ -120,7 +120,9 @@ impl Mapper {
             targets: vec![None; items],
             every: vec![false; points],
             active: vec![Active::default(); items],
-        }
+        };
+        mapper.reset();
+        mapper
     }
 
     /// Finds each item's point in a table of points by key; `is_discrete` is asked for points of that table.
@@ -145,6 +147,10 @@ impl Mapper {
         self.dirty.clear();
         self.is_dirty.fill(false);
         self.active.iter_mut().for_each(Active::forget);
+        // What needs no point is told with the first batch.
+        for (item, _) in (0_u32..).zip(&self.mapping.inputs).filter(|(_, inputs)| inputs.is_empty()) {
+            self.dirty.push(item);
+        }
     }
 
     /// The last value of a point, scaled.
@@ -166,7 +172,7 @@ impl Mapper {
             }
             // Two values of one point in a batch are two things that happened.
             if self.changed[index] {
-                self.evaluate(&mut readings, &mut failed);
+                self.evaluate(batch.arrival, &mut readings, &mut failed);
             }
             self.known[index] = Some(Known { value, time, quality });
             self.changed[index] = true;
@@ -176,18 +182,23 @@ impl Mapper {
                 }
             }
         }
-        self.evaluate(&mut readings, &mut failed);
+        self.evaluate(batch.arrival, &mut readings, &mut failed);
         Batch { arrival: batch.arrival, readings }
     }
 
-    fn evaluate(&mut self, readings: &mut Vec<Reading>, failed: &mut impl FnMut(Uncomputed)) {
+    fn evaluate(
+        &mut self,
+        arrival: Timestamp,
+        readings: &mut Vec<Reading>,
+        failed: &mut impl FnMut(Uncomputed),
+    ) {
         let mut dirty = std::mem::take(&mut self.dirty);
         dirty.sort_unstable();
         for item in dirty.drain(..) {
             let item = item as usize;
             self.is_dirty[item] = false;
             let Some(Target { point, shape }) = self.targets[item] else { continue };
-            let Some((time, quality)) = self.said_when(item) else { continue };
+            let Some((time, quality)) = self.said_when(item, arrival) else { continue };
             let before = readings.len();
             let mut say = |value| readings.push(Reading { point, value, time, quality });
             if let Err(cause) = self.item(item, shape, &mut say) {
@@ -203,7 +214,10 @@ impl Mapper {
 
     /// The newest time of what an item needs and has changed, and the worst quality. `None` while something that
     /// it needs has not been read yet: then nothing is known of it.
-    fn said_when(&self, item: usize) -> Option<(Timestamp, Quality)> {
+    fn said_when(&self, item: usize, arrival: Timestamp) -> Option<(Timestamp, Quality)> {
+        if self.mapping.inputs[item].is_empty() {
+            return Some((arrival, Quality::Good));
+        }
         let mut time = Timestamp::from_nanos(i64::MIN, 0);
         let mut quality = Quality::Good;
         for input in &self.mapping.inputs[item] {

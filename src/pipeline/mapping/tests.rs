@@ -155,6 +155,14 @@ fn a_data_set_is_put_together_from_several_points() {
 }
 
 #[test]
+fn a_constant_is_told_once_with_the_first_batch() {
+    let how = How::Expression { expression: expression("'MILLIMETER'"), words: None };
+    let mut mapper = mapper(how, None, Shape::Text, false);
+    assert_eq!(mapped(&mut mapper, &[("x", Native::Int(1), 10)]).0, [(Value::text("MILLIMETER"), 99)]);
+    assert_eq!(mapped(&mut mapper, &[("x", Native::Int(2), 20)]).0, []);
+}
+
+#[test]
 fn after_a_lost_session_everything_is_told_again() {
     let mut mapper = mapper(from("x"), None, Shape::Number, false);
     mapped(&mut mapper, &[("x", Native::Int(1), 10)]);
