@@ -3,6 +3,7 @@
 mod browse;
 mod check;
 mod demo;
+mod import;
 mod machine;
 mod opcua;
 mod profiles;
@@ -98,6 +99,20 @@ enum Command {
     #[command(verbatim_doc_comment)]
     Browse(browse::Arguments),
 
+    /// Make a profile of a KEPServerEX tag list: a device's tags as CSV, or a project as JSON.
+    ///
+    /// Addresses, types, scan rates, access and linear scaling become points; what cannot be taken over stands
+    /// as a comment with the reason. The draft is printed and can be checked and tried as it is.
+    ///
+    /// Examples:
+    ///   guideway import press.csv --kind modbus > press.toml
+    ///   guideway import plant.json --device Channel1.Press > press.toml
+    ///   guideway check press.toml; guideway try press.toml 10.0.0.5
+    ///
+    /// Exit status: 0 when at least one tag was taken, 1 when none was or the file cannot be read.
+    #[command(verbatim_doc_comment)]
+    Import(import::Arguments),
+
     /// Connect to one machine with a profile, and show each point: raw, value, observation.
     ///
     /// Example: guideway try haas-ngc-mill 10.0.0.5 --param job_macro=10601
@@ -146,6 +161,7 @@ pub fn main() -> ExitCode {
         Command::Opcua(opcua) => opcua::run(&opcua),
         Command::Profiles(profiles) => return profiles::run(&profiles),
         Command::Browse(browse) => browse::run(&browse, &logging),
+        Command::Import(import) => import::run(&import),
         Command::Try(trial) => trial::run(&trial, &logging),
         Command::Tap(tap) => tap::run(&tap, &logging),
         Command::Record(record) => record::run(&record, &logging),

@@ -6,6 +6,7 @@
 mod commands;
 mod draft;
 pub mod file;
+pub mod import;
 mod items;
 mod library;
 mod model;

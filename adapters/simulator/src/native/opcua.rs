@@ -80,6 +80,7 @@ pub(crate) async fn serve(mut arm: Arm, listener: TcpListener, cancel: Cancellat
         .without_node_managers()
         .with_node_manager(InMemoryNodeManagerBuilder::new(space))
         .build();
+    drop(folder);
     let (server, handle) = match built {
         Ok(built) => built,
         Err(error) => {
@@ -144,7 +145,7 @@ fn state() -> Variant {
     Variant::from(ExtensionObject::from_message(status))
 }
 
-/// The folder that the library wants for certificates, though there are none; it goes with the server.
+/// The folder that the library wants for certificates while a server is built, though there are none.
 struct Folder(PathBuf);
 
 impl Folder {
