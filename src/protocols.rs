@@ -20,7 +20,6 @@ pub(crate) trait Driver: Sync {
     fn kind(&self) -> &'static str;
 
     /// The keys of `[adapter]` beside `kind`.
-    #[cfg(test)]
     fn config_keys(&self) -> &'static [&'static str];
 
     /// The keys of a point beside those that every protocol has.
@@ -125,7 +124,6 @@ where
         P::KIND
     }
 
-    #[cfg(test)]
     fn config_keys(&self) -> &'static [&'static str] {
         fields::of::<P::Config>()
     }

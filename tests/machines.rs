@@ -301,3 +301,49 @@ fn every_shipped_profile_passes_its_check() {
     let schema = guideway(&["profiles", "schema"], folder.path());
     assert!(serde_json::from_slice::<serde_json::Value>(&schema.stdout).is_ok());
 }
+
+/// The fenced blocks of a page that begin with this line.
+fn blocks<'t>(text: &'t str, fence: &str) -> Vec<&'t str> {
+    let begin = format!("```{fence}\n");
+    text.split(begin.as_str())
+        .skip(1)
+        .filter_map(|rest| rest.split_once("\n```").map(|(block, _)| block))
+        .collect()
+}
+
+#[test]
+fn every_example_of_the_pages_about_profiles_is_right() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |page: &Path| std::fs::read_to_string(page).unwrap();
+    let right = |what: &str, text: &str| {
+        let source = std::sync::Arc::new(guideway::reading::Source::new(what, text));
+        let (report, _) = guideway::profile::check(&source);
+        assert!(report.findings.is_empty(), "{what}:\n{}", report.render(false));
+    };
+    let page = read(&root.join("docs/profiles.md"));
+    let profiles = blocks(&page, "toml profile");
+    assert!(!profiles.is_empty());
+    profiles.iter().for_each(|block| right("docs/profiles.md", block));
+    let folder = tempfile::tempdir().unwrap();
+    for block in blocks(&page, "toml") {
+        let configuration = configure(folder.path(), 5000, &format!("{block}\n"));
+        let checked = guideway(&["check", configuration.to_str().unwrap()], folder.path());
+        assert!(checked.status.success(), "{block}\n{}", said(&checked));
+    }
+    let mut tried = 0;
+    for entry in std::fs::read_dir(root.join("docs/protocols")).unwrap() {
+        let path = entry.unwrap().path();
+        let page = read(&path);
+        let Some(block) = blocks(&page, "text").into_iter().find(|block| block.starts_with("[adapter]"))
+        else {
+            continue;
+        };
+        // The pages show settings and points; what else a profile needs stands around them.
+        let items = "[items]\navail = { at = \".\", type = \"AVAILABILITY\", value = \"link\" }\n";
+        let head = "schema = 1\nid = \"x\"\nversion = \"1.0.0\"\ngroups = { fast = \"1s\", slow = \"10s\", once = \"connect\" }\n";
+        let items = if block.contains("[items]") { "" } else { items };
+        right(path.to_str().unwrap(), &format!("{head}{block}\n{items}"));
+        tried += 1;
+    }
+    assert!(tried >= 8, "{tried}");
+}

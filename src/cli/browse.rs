@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 use guideway_contract::{Adapter, Found};
-use toml::de::DeTable;
+use toml::de::{DeTable, DeValue};
 
 use super::machine::settings_of;
 use super::trial::aligned;
@@ -50,9 +50,11 @@ pub(super) fn run(arguments: &Arguments, logging: &Logging) -> anyhow::Result<Ex
     let driver = driver(arguments)?;
     let Some(mut settings) = driver.plain() else { bail!("{} cannot be browsed", driver.kind()) };
     let mut merged = DeTable::new();
+    let mut kept = Vec::new();
     for (key, value) in settings_of(&arguments.set)? {
         let put = settings.set(&merged, key.get_ref(), &value);
         put.map_err(|(what, cure)| anyhow::anyhow!("--set {}: {what} {cure}", key.get_ref()))?;
+        kept.push((key.get_ref().to_string(), written(&value)));
         merged.insert(key, value);
     }
     let (place, range) = split_range(&arguments.url);
@@ -61,10 +63,22 @@ pub(super) fn run(arguments: &Arguments, logging: &Logging) -> anyhow::Result<Ex
     let mut adapter = settings.adapter();
     let found = super::runtime()?.block_on(walk(&mut *adapter, &at, arguments))?;
     if arguments.draft {
-        print(draft(driver.kind(), &place, &found).trim_end());
+        // What the URL says beside the place is a setting where the protocol has one of that name.
+        let query = place.split_once('?').map_or("", |(_, query)| query);
+        for (key, value) in query.split('&').filter_map(|pair| pair.split_once('=')) {
+            if driver.config_keys().contains(&key) && kept.iter().all(|(known, _)| known != key) {
+                let is_number = value.parse::<f64>().is_ok();
+                kept.push((key.to_owned(), if is_number { value.to_owned() } else { format!("{value:?}") }));
+            }
+        }
+        let host = place.split_once('?').map_or(place.as_str(), |(host, _)| host);
+        print(draft(driver.kind(), host, &kept, &found).trim_end());
     } else {
         print(table(&found).trim_end());
         say(&format!("{} found", found.len()));
+        if found.is_empty() {
+            say("nothing answers there: another --at, range, unit or slot may");
+        }
     }
     Ok(if found.is_empty() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
@@ -86,6 +100,16 @@ fn driver(arguments: &Arguments) -> anyhow::Result<&'static dyn Driver> {
     let kinds: Vec<_> = protocols::DRIVERS.iter().map(|driver| driver.kind()).collect();
     protocols::driver(kind)
         .with_context(|| format!("there is no protocol `{kind}`; there are {}", kinds.join(", ")))
+}
+
+/// A value as TOML writes it.
+fn written(value: &crate::reading::Value<'_>) -> String {
+    match value.get_ref() {
+        DeValue::Integer(number) => number.to_string(),
+        DeValue::Float(number) => number.to_string(),
+        DeValue::Boolean(set) => set.to_string(),
+        other => format!("{:?}", other.as_str().unwrap_or_default()),
+    }
 }
 
 /// A range of registers is where to browse and no part of the address.

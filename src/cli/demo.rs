@@ -7,13 +7,14 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use guideway_simulator::Fleet;
+use guideway_simulator::{Fleet, Machine as Simulated, NativeMachine};
 use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::{DataDir, Logging, say};
 use crate::agent::{Agent, Surroundings};
-use crate::config::{Adapter, AdapterOptions, Configuration, Gateway, Log, LogLevel};
+use crate::config::{self, Adapter, AdapterOptions, Configuration, Gateway, Log, LogLevel};
 use crate::northbound::{mqtt, opcua};
 
 #[derive(Debug, clap::Args)]
@@ -61,7 +62,9 @@ pub(super) fn run(arguments: Arguments, logging: &Logging) -> anyhow::Result<Exi
 async fn demo(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let data_dir = arguments.data.resolve(&Gateway::default()).join("demo");
     let machines = CancellationToken::new();
-    let adapters = start_machines(arguments.seed, &data_dir, &machines).await?;
+    let fleet = Fleet::seeded(arguments.seed);
+    let adapters = start_machines(fleet.machines, &data_dir, &machines).await?;
+    let (native, served) = start_native(fleet.native, &data_dir, &machines).await?;
 
     let own_broker = match &arguments.broker {
         Some(_) => None,
@@ -93,31 +96,77 @@ async fn demo(arguments: Arguments) -> anyhow::Result<ExitCode> {
         },
     ];
     configuration.adapters.shdr = adapters.iter().map(|(settings, _)| settings.clone()).collect();
+    let told: Vec<(String, String)> = native
+        .machines
+        .iter()
+        .map(|instance| (instance.options.name.clone(), instance.machine.adapter().endpoint()))
+        .collect();
+    configuration.machines = native.machines;
+    configuration.devices = native.devices;
 
     let surroundings = Surroundings { data_dir: Some(data_dir.clone()), simulated: true };
     let agent = Agent::start(configuration, surroundings).await.map_err(|error| {
         anyhow::Error::from(error).context("the demo cannot start (--port takes another port)")
     })?;
-    welcome(&arguments, &agent, &adapters, &broker, &data_dir);
+    welcome(&arguments, &agent, &adapters, &told, &broker, &data_dir);
     let counts = tokio::spawn(show_counts(agent.view().clone()));
     super::service::until_stopped(agent).await?;
     counts.abort();
     machines.cancel();
+    for machine in served {
+        // A machine that ended badly has said so.
+        let _ = machine.await;
+    }
     say("\nStopped. Start it again: the sequence goes on where it ended.");
     Ok(ExitCode::SUCCESS)
 }
 
 type Machine = (Adapter<guideway_shdr::Config>, SocketAddr);
 
+/// Serves the machines that speak protocols of their own, and writes down how the gateway finds them: as a
+/// user would, by a profile and an address.
+async fn start_native(
+    fleet: Vec<NativeMachine>,
+    folder: &Path,
+    cancel: &CancellationToken,
+) -> anyhow::Result<(Configuration, Vec<JoinHandle<()>>)> {
+    let mut text = String::from("# The demo's machines, as a guideway.toml has them.\n");
+    let mut served = Vec::new();
+    for machine in fleet {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let address = machine.address(listener.local_addr()?.port());
+        let (name, profile) = (machine.name(), machine.profile());
+        text.push_str(&format!(
+            "\n[[device]]\nname = {name:?}\nprofile = {profile:?}\naddress = {address:?}\n"
+        ));
+        for (key, value) in machine.settings() {
+            text.push_str(&format!("{key} = {value:?}\n"));
+        }
+        for (key, value) in machine.params() {
+            text.push_str(&format!("params.{key} = {value:?}\n"));
+        }
+        served.push(tokio::spawn(machine.serve(listener, cancel.clone())));
+    }
+    let path = folder.join("machines.toml");
+    std::fs::write(&path, &text).with_context(|| format!("cannot write {}", path.display()))?;
+    match config::load_text(&path, text) {
+        Ok((configuration, _)) => Ok((configuration, served)),
+        Err(findings) => {
+            let first = findings.first().map(ToString::to_string).unwrap_or_default();
+            anyhow::bail!("the demo's machines cannot be configured: {first}")
+        }
+    }
+}
+
 /// Serves the simulated machines, and writes down how they are described.
 async fn start_machines(
-    seed: u64,
+    machines: Vec<Simulated>,
     folder: &Path,
     cancel: &CancellationToken,
 ) -> anyhow::Result<Vec<Machine>> {
     std::fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
     let mut adapters = Vec::new();
-    for machine in Fleet::seeded(seed).machines {
+    for machine in machines {
         let path: PathBuf = folder.join(format!("{}.xml", machine.name()));
         std::fs::write(&path, machine.device_xml())
             .with_context(|| format!("cannot write {}", path.display()))?;
@@ -180,13 +229,23 @@ async fn start_broker(port: u16) -> anyhow::Result<mqtt::LoopbackBroker> {
     anyhow::bail!("the demo's broker found no free port from {port} on ({cause}); give another --broker-port")
 }
 
-fn welcome(arguments: &Arguments, agent: &Agent, machines: &[Machine], broker: &str, data_dir: &Path) {
+fn welcome(
+    arguments: &Arguments,
+    agent: &Agent,
+    machines: &[Machine],
+    native: &[(String, String)],
+    broker: &str,
+    data_dir: &Path,
+) {
     let http = agent.http_address().map_or_else(String::new, |address| format!("http://{address}"));
     let (host, port) = broker.trim_start_matches("mqtt://").rsplit_once(':').unwrap_or((broker, "1883"));
     let opcua = agent.opcua_address().map_or_else(String::new, |address| format!("opc.tcp://{address}"));
     say("Guideway demo: simulated machines, live.\n");
     for (settings, address) in machines {
         say(&format!("  {:<12} shdr://{address}", settings.common.name));
+    }
+    for (name, endpoint) in native {
+        say(&format!("  {name:<12} {endpoint}"));
     }
     say(&format!(
         "\nOpen in a browser
@@ -203,11 +262,14 @@ Try in another terminal
   curl -N '{http}/sample?interval=500&heartbeat=5000&path=//Linear'
   mosquitto_sub -h {host} -p {port} -t 'demo/#' -v
   mosquitto_sub -h {host} -p {port} -t 'MTConnect/#' -v
+  guideway tap {http} --path '//DataItem[@type=\"EXECUTION\"]'
   guideway verify {http} {opcua} {broker} --trust
 
+How the machines are configured is in {}/machines.toml.
 The journal is in {}. Kill this process (even with -9) and start it again:
 the sequence goes on, and nothing that was seen is missing. Ctrl-C ends.
 ",
+        data_dir.display(),
         data_dir.display()
     ));
     if !arguments.address.is_loopback() {

@@ -60,11 +60,11 @@ enum Command {
     /// gateway would start (warnings are allowed), 78 when it would not.
     Check(check::Arguments),
 
-    /// Three simulated machines, with every face on, and no file needed.
+    /// Eight simulated machines of six protocols, with every face on, and no file needed.
     ///
-    /// A mill, a lathe and a robot cell are served over real SHDR sockets; the gateway reads them
-    /// and shows them over HTTP (port 5000), in OPC UA (port 4840) and over MQTT (a broker of its
-    /// own, or yours).
+    /// A mill, a lathe and a robot cell speak SHDR; a Haas mill its Q commands, a power meter Modbus, a
+    /// press S7, a robot OPC UA, a probe text. The gateway reads them and shows them over HTTP (port
+    /// 5000), in OPC UA (port 4840) and over MQTT (a broker of its own, or yours).
     Demo(demo::Arguments),
 
     /// Play recordings as SHDR adapters, for a gateway (or any agent) to connect to.

@@ -71,7 +71,8 @@ fn read(source: &Arc<Source>, findings: &mut Findings) -> Option<(Configuration,
             return None;
         }
     };
-    if configuration.model.devices.is_empty() && configuration.machines.is_empty() {
+    let has_profiles = configuration.devices.iter().any(|device| device.profile.is_some());
+    if configuration.model.devices.is_empty() && !has_profiles {
         configuration.model.devices.push(PathBuf::from("Devices.xml"));
     }
     for adapter in &mut configuration.adapters.shdr {

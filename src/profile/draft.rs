@@ -8,8 +8,8 @@ use guideway_contract::{Access, Found};
 const MOST_NAME: usize = 40;
 
 /// The text of a profile for machines of that protocol. It can be checked and tried as it is; what the points mean
-/// is for a person to say.
-pub fn draft(kind: &str, address: &str, found: &[Found]) -> String {
+/// is for a person to say. `settings` are keys of `[adapter]` with their values as TOML writes them.
+pub fn draft(kind: &str, address: &str, settings: &[(String, String)], found: &[Found]) -> String {
     let points = found.iter().filter(|entry| !entry.folder || entry.data_type.is_some()).map(|entry| {
         let mut note: Vec<String> = [entry.label.as_str(), entry.note.as_str()]
             .into_iter()
@@ -42,7 +42,7 @@ pub fn draft(kind: &str, address: &str, found: &[Found]) -> String {
             format!("needed, then: guideway check THIS.toml; guideway try THIS.toml {}", comment(address)),
         ],
         kind: kind.to_owned(),
-        settings: Vec::new(),
+        settings: settings.to_vec(),
         groups: groups.map(|(name, period)| (name.to_owned(), period.to_owned())).to_vec(),
         points: points.collect(),
     }
@@ -57,7 +57,7 @@ pub(super) struct Draft {
     /// The protocol.
     pub(super) kind: String,
     /// Further keys of `[adapter]`, with their values as TOML writes them.
-    pub(super) settings: Vec<(&'static str, String)>,
+    pub(super) settings: Vec<(String, String)>,
     /// How often points are read, by group.
     pub(super) groups: Vec<(String, String)>,
     /// The points.
@@ -292,7 +292,9 @@ mod tests {
             found("coil:3", "true", "bool"),
             found("holding:2", "3D Wert \"x\"", "f32"),
         ];
-        let text = draft("modbus", "plc:502", &found);
+        let settings = [("unit".to_owned(), "7".to_owned())];
+        let text = draft("modbus", "plc:502", &settings, &found);
+        assert!(text.contains("kind = \"modbus\"\nunit = 7\n"), "{text}");
         let (report, machine) = super::super::check(&Arc::new(Source::new("draft.toml", text.as_str())));
         assert!(report.is_ok(), "{}\n{text}", report.render(false));
         assert_eq!(machine.expect("a machine").mapping.points().len(), 4);

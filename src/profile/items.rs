@@ -3,15 +3,16 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use guideway_contract::duration;
+use guideway_contract::{Native, duration};
 use smol_str::{SmolStr, format_smolstr};
 
 use super::file::{Field, Head, Item, Row, Switch, Table};
 use super::{Identity, model, table};
-use crate::device_model::vocabulary;
+use crate::device_model::{SchemaVersion, vocabulary};
 use crate::pipeline::mapping::{
     Alarm, ConditionRule, Entry, Enumeration, Expression, How, ItemRule, Parameters, Part, Template,
 };
+use crate::pipeline::units::Conversion;
 use crate::reading::{Document, suggest};
 
 /// What items are compiled with.
@@ -24,6 +25,8 @@ pub(super) struct Compiler<'c, 'd> {
     pub(super) parameters: &'c Parameters,
     pub(super) points: &'c [SmolStr],
     pub(super) readable: &'c [bool],
+    /// A value of each point's type; `None` where only the machine knows the type.
+    pub(super) samples: &'c [Option<Native>],
 }
 
 /// The keys that say where a value comes from.
@@ -74,6 +77,7 @@ impl Compiler<'_, '_> {
                 "leave it out, or mend it",
             );
         }
+        self.units(key, item);
         if let Some(period) = &item.period
             && duration::parse(period).is_none()
         {
@@ -81,6 +85,42 @@ impl Compiler<'_, '_> {
         }
         if item.deadband.is_some_and(|band| !band.is_finite() || band < 0.0) {
             self.error(key, "deadband", "the deadband cannot be used", "write a number from 0 on");
+        }
+    }
+
+    /// Units that the standard has, and that convert.
+    fn units(&mut self, key: &str, item: &Item) {
+        let (units, native) = (item.units.as_str(), item.native_units.as_str());
+        if native.is_empty() || native == units {
+            return;
+        }
+        if vocabulary::native_units(native).is_none() && !native.contains(':') {
+            let cure = match suggest::nearest(native, vocabulary::unit_names()) {
+                Some(nearest) => format!("did you mean `{nearest}`?"),
+                None => "docs/profiles.md lists those that convert".to_owned(),
+            };
+            self.error(key, "native_units", format!("`{native}` are no units of MTConnect"), cure);
+        } else if units.is_empty() {
+            self.error(key, "native_units", "`native_units` need `units` to convert to", "add `units`");
+        } else if Conversion::between(native, units).is_none() {
+            let what = format!("{native} do not convert to {units}");
+            self.error(key, "native_units", what, "scale the point, or compute `value`, instead");
+        }
+    }
+
+    /// Words that the standard's vocabulary has not are told: such a value is of quality INVALID.
+    fn vocabulary(&mut self, key: &str, item: &Item, words: &Enumeration) {
+        let Some(facts) = vocabulary::data_item_type(model::type_of(item).0) else { return };
+        if model::category(item) == Some("CONDITION") {
+            return;
+        }
+        for word in words.words.values().chain(&words.otherwise) {
+            if !facts.allows(word, SchemaVersion::NEWEST) {
+                let all: Vec<&str> = facts.values.iter().map(|(word, _)| *word).collect();
+                let span = self.document.places.of(&format!("items.{key}.enum"));
+                let what = format!("item {key:?}: {} has no word `{word}`", facts.name);
+                self.document.warning(span, what, suggest::cure(word, all));
+            }
         }
     }
 
@@ -132,6 +172,9 @@ impl Compiler<'_, '_> {
             Some(name) => Some(self.words(key, name)?),
             None => None,
         };
+        if let Some(words) = &words {
+            self.vocabulary(key, item, words);
+        }
         if let Some(name) = &item.from {
             let point = self.point(key, "from", name)?;
             let part = item.field.as_ref().map(|field| match field {
@@ -254,7 +297,15 @@ impl Compiler<'_, '_> {
             found.filter(|index| readable[*index as usize])
         };
         match Expression::compile(text, self.parameters, point) {
-            Ok(expression) => Some(expression),
+            Ok(expression) => {
+                // Types that do not go together are found by a trial; what only depends on values is not.
+                if let Err(what) = expression.evaluate(|point| self.samples.get(point as usize)?.as_ref())
+                    && what.contains("CEL does not mix")
+                {
+                    self.error(key, field, format!("{field}: {what} in `{text}`"), "");
+                }
+                Some(expression)
+            }
             Err(what) => {
                 self.error(key, field, format!("{field}: {what} in `{text}`"), "");
                 None

@@ -13,6 +13,7 @@ mod model;
 mod parameters;
 mod read;
 pub mod recording;
+mod sample;
 mod schema;
 mod table;
 #[cfg(test)]
@@ -32,7 +33,6 @@ use crate::pipeline::mapping::{Mapping, Parameters};
 use crate::protocols::Settings;
 use crate::reading::finding::Findings;
 use crate::reading::{Report, Source};
-use commands::sample;
 pub use draft::draft;
 use file::{Command, Scalar};
 pub use library::{Library, NotFound, Shipped, shipped};

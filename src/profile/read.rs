@@ -13,7 +13,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::file::{Command, Head, Item, Point, Scalar};
 use super::recording::Replay;
-use super::{Identity, Instance, Machine, commands, items, model, parameters};
+use super::{Identity, Instance, Machine, commands, items, model, parameters, sample};
 use crate::device_model::{DeviceModel, Options, Severity};
 use crate::pipeline::mapping::{Mapping, Parameters, PointRule};
 use crate::protocols::{self, Settings};
@@ -36,7 +36,8 @@ pub(super) fn read(
 ) -> Option<Machine> {
     let before = findings.errors();
     let (document, mut root) = Document::open(source, findings);
-    let mut reader = Reader { document, folder, points: Vec::new(), readable: Vec::new() };
+    let mut reader =
+        Reader { document, folder, points: Vec::new(), readable: Vec::new(), samples: Vec::new() };
     let head = reader.head(&root)?;
     let values = reader.parameters(&head, instance);
     let mut unknown = Vec::new();
@@ -64,6 +65,8 @@ struct Reader<'a> {
     points: Vec<SmolStr>,
     /// Whether each point is read.
     readable: Vec<bool>,
+    /// A value of each point's type, scaled.
+    samples: Vec<Option<Native>>,
 }
 
 impl Reader<'_> {
@@ -104,7 +107,7 @@ impl Reader<'_> {
                     }
                     // A profile alone is looked at with something in the place of what instances have to say.
                     None => {
-                        values.insert(name.clone(), super::sample(parameter));
+                        values.insert(name.clone(), commands::sample(parameter));
                     }
                 }
                 continue;
@@ -174,6 +177,7 @@ impl Reader<'_> {
             parameters: &parameters,
             points: &self.points,
             readable: &self.readable,
+            samples: &self.samples,
         };
         let mut compiled = Vec::new();
         let mut follows_link = false;
@@ -398,14 +402,30 @@ impl Reader<'_> {
             let span = self.document.places.of(&format!("{path}.{}", issue.key));
             self.document.error(span, format!("{label}: {}", issue.what), "");
         }
-        self.points.push(key.into());
-        self.readable.push(common.access.reads());
-        Some(PointRule {
+        for invalid in common.invalid.iter().filter_map(|scalar| scalar.native().number()) {
+            if let Some((least, most)) = sample::range(common.data_type)
+                && !(least..=most).contains(&invalid)
+            {
+                let span = self.document.places.of(&format!("{path}.invalid"));
+                let what = format!("{label}: {} is never {invalid}", common.data_type);
+                let twin = invalid - (most - least + 1.0);
+                let cure = match (least..=most).contains(&twin) {
+                    true => format!("those bits are {twin} in this type"),
+                    false => format!("it holds {least} to {most}"),
+                };
+                self.document.error(span, what, cure);
+            }
+        }
+        let rule = PointRule {
             name: key.into(),
             scale: common.scale,
             offset: common.offset,
             invalid: common.invalid.iter().map(Scalar::native).collect(),
-        })
+        };
+        self.points.push(key.into());
+        self.readable.push(common.access.reads());
+        self.samples.push(sample::value(common.data_type).map(|value| rule.apply(value)));
+        Some(rule)
     }
 
     /// What the device model's loader says of the device, told at the items it is about.

@@ -11,7 +11,7 @@ use guideway_contract::{Access, Native, Outcome, PointSpec, Protocol as _};
 use guideway_opcua::{Mode, OpcUa, Policy, Security, Trust};
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs node-opcua-server beside tests/peers"]
+
 async fn node_opcua_is_read_written_and_browsed_within_its_limits() {
     let folder = tempfile::tempdir().unwrap();
     let mut peer = Peer::node("opcua_peer.js", &[folder.path().join("server").to_str().unwrap()]).await;

@@ -33,7 +33,10 @@ impl Check<'_> {
         }
         self.twice("adapter", names.into_iter());
         self.endpoints(configuration, &paths);
-        if adapters.is_empty() && configuration.machines.is_empty() && !self.places.has("adapter") {
+        if adapters.is_empty()
+            && configuration.devices.iter().all(|device| device.profile.is_none())
+            && !self.places.has("adapter")
+        {
             let cure = "add a `[[device]]` with a profile, or `[[adapter.shdr]]` with the host of a machine's adapter";
             self.warning("adapter", "no adapters: no data will come in", cure);
         }

@@ -135,6 +135,11 @@ pub fn units(units: &str) -> Option<SchemaVersion> {
     tables().units.since(units)
 }
 
+/// The names of all units, native ones among them.
+pub fn unit_names() -> Vec<&'static str> {
+    [tables().units.names(), tables().native_units.names()].concat()
+}
+
 /// Since when the standard has these units for values of a source (`nativeUnits`); all `units` are
 /// among them.
 pub fn native_units(units: &str) -> Option<SchemaVersion> {

@@ -209,7 +209,7 @@ fn imported(mut device: Device) -> Result<Imported, Error> {
     let draft = Draft {
         head: head(&device, taken, left_out.len()),
         kind: device.kind.to_owned(),
-        settings: device.settings,
+        settings: device.settings.into_iter().map(|(key, value)| (key.to_owned(), value)).collect(),
         groups: groups.into_iter().map(|(period, name)| (name, period_text(period))).collect(),
         points,
     };
