@@ -317,7 +317,9 @@ impl Ingest {
             old.find_device(&uuid).is_some_and(|known| *known.element == *new.device(device).element);
         let is_fed = self.feeds[feed].rules.devices.contains(&device);
         if is_same && is_fed {
-            return;
+            // The source waits for a table that is newer than its description.
+            let points = self.pipeline.routes_by_key(adapter_id(feed)).points;
+            return self.feeds[feed].points.store(points);
         }
         self.learned.keep(&self.feeds[feed].options.name, &uuid, xml);
         if !is_fed {
