@@ -4,9 +4,10 @@
 //! scripts/test --no-run; cargo build --release && cargo run --release --example machines_load
 //! ```
 //!
-//! Two rows: 50 Modbus machines of 200 registers each, every register another value at each poll, polled once a
-//! second; then 50 machines of four protocols (Modbus, S7, SLMP, EtherNet/IP), 200 points each. The Modbus machines
-//! are this process; the others are the tests' peers (.venv, tests/peers). Figures are in docs/performance.md.
+//! Three rows: 5 Modbus machines of 200 registers each, polled ten times a second, every register another value at
+//! each poll; 50 of them, polled once a second; then 50 machines of four protocols (Modbus, S7, SLMP, EtherNet/IP)
+//! with 200 points each. The Modbus machines are this process; the others are the tests' peers (.venv, tests/peers),
+//! whose values stand still. Figures are in docs/performance.md.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a measurement that goes wrong has no figures")]
 #![allow(clippy::print_stdout, reason = "figures go to standard output")]
@@ -33,9 +34,11 @@ fn main() {
         "machines", "points/s", "observations/s", "% of a core", "MiB"
     );
     let modbus = modbus_machines();
+    let few: Vec<String> = (0..5).map(|machine| device(machine, "modbus-fast", modbus, "")).collect();
+    measure("5 x Modbus, ten times a second, all change", &few);
     let all: Vec<String> = (0..MACHINES).map(|machine| device(machine, "modbus", modbus, "")).collect();
     measure("50 x Modbus, every value changes", &all);
-    let peers = [peer("s7_peer.py", &[]), peer("slmp_peer.py", &["4e"]), peer("eip_fake.py", &[])];
+    let peers = [peer("s7_peer.py", &[]), peer("slmp_peer.py", &["3e"]), peer("eip_fake.py", &[])];
     let mixed: Vec<String> = (0..MACHINES)
         .map(|machine| match machine % 5 {
             0 | 1 => device(machine, "modbus", modbus, ""),
@@ -53,7 +56,9 @@ fn device(machine: usize, kind: &str, port: u16, more: &str) -> String {
     )
 }
 
-fn profile(kind: &str) -> String {
+fn profile(name: &str) -> String {
+    let kind = name.trim_end_matches("-fast");
+    let period = if kind == name { "1s" } else { "100ms" };
     let address = |point: usize| match kind {
         "modbus" => format!("holding:{point}"),
         "s7" => format!("DB2.DBW{}", 2 * point),
@@ -61,8 +66,9 @@ fn profile(kind: &str) -> String {
         _ => format!("Curve[{point}]"),
     };
     let data_type = if kind == "ethernet-ip" { "f32" } else { "u16" };
-    let mut text =
-        format!("schema = 1\nid = \"{kind}\"\nversion = \"1.0.0\"\n[adapter]\nkind = \"{kind}\"\n[points]\n");
+    let mut text = format!(
+        "schema = 1\nid = \"{kind}\"\nversion = \"1.0.0\"\ngroups = {{ default = \"{period}\" }}\n[adapter]\nkind = \"{kind}\"\n[points]\n"
+    );
     for point in 0..POINTS {
         writeln!(text, "p{point} = {{ addr = \"{}\", type = \"{data_type}\" }}", address(point)).unwrap();
     }
@@ -81,7 +87,7 @@ fn measure(label: &str, devices: &[String]) {
     let folder =
         std::env::temp_dir().join(format!("guideway-machines-{}-{}", std::process::id(), free_port()));
     std::fs::create_dir_all(&folder).unwrap();
-    for kind in ["modbus", "s7", "slmp", "ethernet-ip"] {
+    for kind in ["modbus", "modbus-fast", "s7", "slmp", "ethernet-ip"] {
         std::fs::write(folder.join(format!("{kind}.toml")), profile(kind)).unwrap();
     }
     let port = free_port();
