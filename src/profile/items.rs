@@ -91,7 +91,7 @@ impl Compiler<'_, '_> {
     /// Units that the standard has, and that convert.
     fn units(&mut self, key: &str, item: &Item) {
         let (units, native) = (item.units.as_str(), item.native_units.as_str());
-        if native.is_empty() || native == units {
+        if native.is_empty() || native == units || Conversion::between(native, units).is_some() {
             return;
         }
         if vocabulary::native_units(native).is_none() && !native.contains(':') {
@@ -102,7 +102,7 @@ impl Compiler<'_, '_> {
             self.error(key, "native_units", format!("`{native}` are no units of MTConnect"), cure);
         } else if units.is_empty() {
             self.error(key, "native_units", "`native_units` need `units` to convert to", "add `units`");
-        } else if Conversion::between(native, units).is_none() {
+        } else {
             let what = format!("{native} do not convert to {units}");
             self.error(key, "native_units", what, "scale the point, or compute `value`, instead");
         }
