@@ -186,11 +186,11 @@ fn the_demo_shows_machines_that_run_on_every_face() {
         .spawn()
         .unwrap();
     let address = ([127, 0, 0, 1], port).into();
-    eventually("three machines are connected", Duration::from_secs(30), || {
+    eventually("all machines are connected", Duration::from_secs(30), || {
         let health: serde_json::Value =
             serde_json::from_str(&http::try_get(address, "/health")?.body).ok()?;
         let adapters = health["adapters"].as_array()?;
-        (adapters.len() == 3 && adapters.iter().all(|adapter| adapter["connected"] == true)).then_some(())
+        (adapters.len() == 8 && adapters.iter().all(|adapter| adapter["connected"] == true)).then_some(())
     });
     let current = http::get(address, "/current").body;
     assert!(current.contains("testIndicator=\"true\""), "simulated data say so");
