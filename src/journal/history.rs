@@ -240,9 +240,12 @@ impl Page {
         let full = |page: &Self| {
             page.found.len() >= page.limit && page.found.peek().is_none_or(|last| last.rank < frontier)
         };
-        // A full page is read on until it is known whether anything follows.
-        self.done =
-            self.done || frontier.0 > self.end || self.cut.is_some_and(|cut| cut <= frontier || full(self));
+        // A full page is read on until it is known whether anything follows. What follows may begin at the frontier,
+        // before what is known to follow.
+        if !self.done && self.cut.is_some_and(|cut| cut > frontier) && full(self) {
+            self.cut = Some(frontier);
+        }
+        self.done = self.done || frontier.0 > self.end || self.cut.is_some_and(|cut| cut <= frontier);
         if !self.done && spent && self.found.iter().any(|found| found.rank < frontier) {
             while self.found.peek().is_some_and(|last| last.rank >= frontier) {
                 self.let_go();
