@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::future::pending;
 use std::hash::{BuildHasher as _, BuildHasherDefault};
+use std::time::Duration;
 
 use guideway_contract::{AssetChange, Counters, Fault, Outlet, Signal, Timestamp};
 use rustc_hash::{FxHashMap, FxHashSet, FxHasher};
@@ -20,6 +21,8 @@ use crate::model::Model;
 const MOST_LISTED: u64 = 4_096;
 /// Changes that wait to be fetched.
 const MOST_WAITING: usize = 4_096;
+/// Pauses before a request that did not get through is made again.
+const PAUSES: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(5)];
 /// Assets that are remembered as told.
 const MOST_REMEMBERED: usize = 65_536;
 
@@ -75,7 +78,7 @@ impl Assets {
         let (done, outcomes) = mpsc::channel(16);
         let worker = tokio::spawn(async move {
             while let Some(task) = given.recv().await {
-                let outcomes = work(&client, &base, &model, task).await;
+                let outcomes = insist(&client, &base, &model, &task).await;
                 for outcome in outcomes.into_iter().chain([Outcome::Done]) {
                     if done.send(outcome).await.is_err() {
                         return;
@@ -164,8 +167,29 @@ async fn remove(id: SmolStr, device: SmolStr, outlet: &Outlet) {
     outlet.send(Signal::Asset(AssetChange::Remove { device, id, time: Timestamp::now() })).await;
 }
 
-async fn work(client: &Client, base: &Base, model: &Model, task: Task) -> Vec<Outcome> {
-    match task {
+/// A request that did not get through is made again. Mostly what broke it has ended the session as well, and this
+/// task with it; the next session begins with a listing of all.
+async fn insist(client: &Client, base: &Base, model: &Model, task: &Task) -> Vec<Outcome> {
+    for pause in PAUSES {
+        match work(client, base, model, task).await {
+            Err(Failure::Broken(_) | Failure::Late(_)) => tokio::time::sleep(pause).await,
+            other => return told_or_failed(task, other),
+        }
+    }
+    told_or_failed(task, work(client, base, model, task).await)
+}
+
+fn told_or_failed(task: &Task, result: Result<Vec<Outcome>, Failure>) -> Vec<Outcome> {
+    let what = |failure: &Failure| match task {
+        Task::List => format!("no list of assets: {failure}"),
+        Task::Fetch { id, .. } => format!("asset `{id}`: {failure}"),
+    };
+    result.unwrap_or_else(|failure| vec![Outcome::Failed(what(&failure))])
+}
+
+async fn work(client: &Client, base: &Base, model: &Model, task: &Task) -> Result<Vec<Outcome>, Failure> {
+    let gone = |id: &SmolStr, device: &SmolStr| Outcome::Gone { id: id.clone(), device: device.clone() };
+    Ok(match task {
         Task::List => match client.tree(base.assets(MOST_LISTED)).await {
             Ok(Document::Assets(_, tree)) => {
                 let list = list(&tree);
@@ -179,26 +203,26 @@ async fn work(client: &Client, base: &Base, model: &Model, task: Task) -> Vec<Ou
             }
             // An agent without assets, or from before there were any, has no list of them.
             Ok(_) | Err(Failure::Refused(_) | Failure::Status(_)) => Vec::new(),
-            Err(failure) => vec![Outcome::Failed(format!("no list of assets: {failure}"))],
+            Err(failure) => return Err(failure),
         },
-        Task::Fetch { id, device } => match client.tree(base.asset(&id)).await {
+        Task::Fetch { id, device } => match client.tree(base.asset(id)).await {
             Ok(Document::Assets(_, tree)) => {
                 let list = list(&tree);
                 let found =
-                    list.iter().find(|asset| id_of(asset) == Some(&*id)).filter(|asset| !is_removed(asset));
-                match found.and_then(|asset| change(&tree, asset, model, &device)) {
+                    list.iter().find(|asset| id_of(asset) == Some(&**id)).filter(|asset| !is_removed(asset));
+                match found.and_then(|asset| change(&tree, asset, model, device)) {
                     Some(outcome) => vec![outcome],
-                    None => vec![Outcome::Gone { id, device }],
+                    None => vec![gone(id, device)],
                 }
             }
             Err(Failure::Refused(problems)) if problems.iter().any(|it| it.code == "ASSET_NOT_FOUND") => {
-                vec![Outcome::Gone { id, device }]
+                vec![gone(id, device)]
             }
-            Err(Failure::Status(status)) if status == 404 => vec![Outcome::Gone { id, device }],
+            Err(Failure::Status(status)) if status == 404 => vec![gone(id, device)],
             Ok(other) => vec![Outcome::Failed(format!("asset `{id}`: {} came", other.kind()))],
-            Err(failure) => vec![Outcome::Failed(format!("asset `{id}`: {failure}"))],
+            Err(failure) => return Err(failure),
         },
-    }
+    })
 }
 
 fn list(tree: &Tree) -> Vec<&Element> {
