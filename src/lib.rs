@@ -9,6 +9,8 @@ pub mod pipeline;
 
 pub mod journal;
 
+pub mod control;
+
 pub mod documents;
 
 pub mod northbound;
