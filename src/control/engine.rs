@@ -402,20 +402,7 @@ impl Inner {
             self.memory.lock().end(&end);
         }
         self.counters.count(&end);
-        match end.state {
-            State::Done => {
-                tracing::info!(id = %claim.id, device = %claim.device, command = %claim.command, requester = %claim.requester.name, "command done")
-            }
-            State::Rejected => {
-                tracing::info!(id = %claim.id, device = %short(&claim.device), command = %short(&claim.command), requester = %claim.requester.name, reason = end.reason.map(Reason::as_str), "command rejected: {}", end.detail)
-            }
-            State::Failed => {
-                tracing::warn!(id = %claim.id, device = %claim.device, command = %claim.command, requester = %claim.requester.name, reason = end.reason.map(Reason::as_str), "command failed: {}", end.detail)
-            }
-            State::TimedOut => {
-                tracing::error!(id = %claim.id, device = %claim.device, command = %claim.command, requester = %claim.requester.name, reason = end.reason.map(Reason::as_str), "nobody knows what became of a command; look at the machine: {}", end.detail)
-            }
-        }
+        report(claim, &end);
         let of = unit.cloned().or_else(|| self.unit(&claim.device).ok().cloned());
         if let Some(unit) = of {
             unit.ended(&end);
@@ -487,6 +474,26 @@ impl Inner {
 
     pub(super) fn write_timeout(&self) -> Duration {
         self.options.write_timeout
+    }
+}
+
+/// The log's line of an end.
+fn report(claim: &Claim, end: &End) {
+    let (id, device, command) = (&claim.id, short(&claim.device), short(&claim.command));
+    let requester = &claim.requester.name;
+    let reason = end.reason.map(Reason::as_str);
+    match end.state {
+        State::Done => tracing::info!(%id, device, command, %requester, "command done"),
+        State::Rejected => {
+            tracing::info!(%id, device, command, %requester, reason, "command rejected: {}", end.detail);
+        }
+        State::Failed => {
+            tracing::warn!(%id, device, command, %requester, reason, "command failed: {}", end.detail);
+        }
+        State::TimedOut => {
+            let what = "nobody knows what became of a command; look at the machine";
+            tracing::error!(%id, device, command, %requester, reason, "{what}: {}", end.detail);
+        }
     }
 }
 

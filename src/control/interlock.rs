@@ -113,7 +113,7 @@ impl Inputs {
 }
 
 /// Points that expressions look at after the writes, as they were last read.
-pub(super) fn now<'l>(live: &'l Live, expression: &Expression) -> Option<Vec<(u32, super::live::Seen)>> {
+pub(super) fn now(live: &Live, expression: &Expression) -> Option<Vec<(u32, super::live::Seen)>> {
     let inputs = expression.inputs().filter(|input| *input < ITEMS);
     inputs.map(|point| Some((point, live.point(guideway_contract::PointId(point))?))).collect()
 }

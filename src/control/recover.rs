@@ -158,7 +158,8 @@ impl Orphan {
                 (State::TimedOut, Some(Reason::GatewayStopped), detail)
             }
         };
-        if !self.release.is_empty() && !(self.refused.is_some() && self.taken == 0) {
+        let untouched = self.refused.is_some() && self.taken == 0;
+        if !self.release.is_empty() && !untouched {
             end.released = Some(self.released);
         }
         end
