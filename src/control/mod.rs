@@ -7,9 +7,18 @@
 //!
 //! A command is a thing that a device profile names ([`Definition`]); points cannot be written in any other way.
 
+pub mod claims;
 pub mod definition;
+pub mod key;
 pub mod options;
+pub mod password;
+pub mod permit;
+pub mod rate;
 pub mod request;
+mod strict;
+pub mod switch;
+pub mod token;
+pub mod when;
 
 pub use definition::{Argument, Controlled, Definition, Kind, Risk, Step, Verify};
 pub use options::Options;
