@@ -13,6 +13,7 @@ use tokio::sync::{broadcast, mpsc, watch};
 use super::audit::{Audit, Row, Stamp, What};
 use super::guard::Guard;
 use super::interlock::Inputs;
+use super::login::Logins;
 use super::memory::{Known, Memory};
 use super::note::{self, Note};
 use super::permit::Permits;
@@ -35,6 +36,7 @@ pub(super) struct Inner {
     pub(super) units: Vec<Arc<Unit>>,
     pub(super) audit: Audit,
     pub(super) tokens: Tokens,
+    pub(super) logins: Logins,
     pub(super) permits: Permits,
     pub(super) rates: Rates,
     pub(super) strangers: Rates,

@@ -9,9 +9,6 @@ use smol_str::SmolStr;
 use super::Switch;
 use super::switch::{self, Written};
 
-/// The name of the file in the data directory.
-pub const FILE: &str = "control.off";
-
 /// Looks at the files each time that it is asked, so that whoever makes one is obeyed at once.
 pub(super) struct Guard {
     /// In the data directory.
@@ -29,6 +26,7 @@ struct State {
     on: Switch,
     /// What was found last.
     last_on: bool,
+    last_off: Option<Switch>,
     stopping: Option<Switch>,
 }
 
@@ -41,8 +39,8 @@ impl Guard {
         let now = Timestamp::now();
         let on = Switch { on: true, by: SmolStr::new("start"), reason: String::new(), since: now };
         let fixed = fixed.map(|(by, reason)| Switch { on: false, by: by.into(), reason, since: now });
-        let state = State { off: None, on, last_on: true, stopping: None };
-        Self { own: data_dir.map(|folder| folder.join(FILE)), other, fixed, state: Mutex::new(state) }
+        let state = State { off: None, on, last_on: true, last_off: None, stopping: None };
+        Self { own: data_dir.map(switch::path_in), other, fixed, state: Mutex::new(state) }
     }
 
     /// How it stands now.
@@ -63,8 +61,12 @@ impl Guard {
         });
         if let Some(off) = off.or_else(|| state.off.clone()) {
             state.last_on = false;
-            return off;
+            // A file that cannot be read does not say since when.
+            let is_known = |known: &&Switch| (&known.by, &known.reason) == (&off.by, &off.reason);
+            let known = state.last_off.as_ref().filter(is_known).cloned();
+            return state.last_off.insert(known.unwrap_or(off)).clone();
         }
+        state.last_off = None;
         if !std::mem::replace(&mut state.last_on, true) && state.on.since.nanos() < Timestamp::now().nanos() {
             // Somebody took the file away.
             if state.on.by == "start" {

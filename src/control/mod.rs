@@ -11,8 +11,8 @@
 //! |---|---|
 //! | `definition` | a command as a profile defines it, compiled |
 //! | `request` | claims, ends, reasons |
-//! | `token`, `key`, `password` | how somebody proves who they are |
-//! | `permit`, `rate` | who may ask for what, and how often |
+//! | `token`, `claims`, `strict`, `key`, `password`, `login` | how somebody proves who they are |
+//! | `permit`, `when`, `rate` | who may ask for what, and how often |
 //! | `engine` | the road up to the first write |
 //! | `interlock`, `live` | what a command looks at, and how old it is |
 //! | `carry`, `unit` | writes, read-back, release; the machine that is held |
@@ -23,11 +23,14 @@
 
 pub mod audit;
 mod carry;
+pub mod claims;
 pub mod definition;
 mod engine;
 mod guard;
 mod interlock;
+pub mod key;
 pub mod live;
+mod login;
 mod memory;
 mod note;
 pub mod options;
@@ -36,10 +39,12 @@ pub mod permit;
 pub mod rate;
 mod recover;
 pub mod request;
+mod strict;
 pub mod switch;
 pub mod token;
 mod unit;
 pub mod values;
+pub mod when;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -55,9 +60,9 @@ use audit::{Audit, AuditError, What};
 pub use definition::{Argument, Controlled, Definition, Kind, Risk, Step, Verify};
 pub use engine::Counters;
 use engine::Inner;
-pub use guard::FILE as SWITCH_FILE;
 use guard::Guard;
 pub use live::Live;
+use login::Logins;
 pub use note::Note;
 pub use options::Options;
 use permit::Permits;
@@ -133,7 +138,7 @@ impl Control {
         let missing = options.is_none();
         let options = options.unwrap_or_default();
         let tokens = Tokens::new(&context.gateway, &options).map_err(StartError::Keys)?;
-        let permits = Permits::new(&options).map_err(StartError::Permits)?;
+        let permits = Permits::new(&options, permit::system_zone()).map_err(StartError::Permits)?;
         let mut reader = recover::Reader::default();
         let opened = match &context.data_dir {
             Some(folder) => Audit::open(folder, |record| reader.take(record)),
@@ -160,6 +165,7 @@ impl Control {
             units.push(Arc::new(Unit::new(machine, live, commands)));
         }
         let inner = Inner {
+            logins: Logins::new(&options),
             rates: Rates::new(options.burst, options.per_minute),
             strangers: Rates::new(STRANGERS.0, STRANGERS.1),
             options,
@@ -288,7 +294,7 @@ impl Control {
     /// # Errors
     /// The end of the request; it is in the audit already.
     pub async fn login(&self, face: Face, name: &str, password: &str) -> Result<Requester, Box<End>> {
-        match self.0.tokens.login(name, password).await {
+        match self.0.logins.check(name, password).await {
             Some(roles) => Ok(Requester { name: name.into(), face, roles }),
             None => {
                 let detail = "user name or password is wrong";
