@@ -181,13 +181,7 @@ async fn supervise(mut pump: Pump, connect: ConnectOptions, cancel: Cancellation
 fn connect_options(options: &Options, context: &Context) -> Result<ConnectOptions, String> {
     let address = Address::parse(&options.url)?;
     let tls = if address.tls { Some(tls::client_config(&options.tls)?) } else { None };
-    let credentials = match &options.username {
-        Some(name) => {
-            let password = options.password.as_deref().map(secret::resolve).transpose()?;
-            Some((secret::resolve(name)?, password.unwrap_or_default()))
-        }
-        None => None,
-    };
+    let credentials = secret::credentials(options.username.as_deref(), options.password.as_deref())?;
     let session_expiry = if options.clean_session { Duration::ZERO } else { options.session_expiry };
     Ok(ConnectOptions {
         version: options.version,
@@ -200,6 +194,7 @@ fn connect_options(options: &Options, context: &Context) -> Result<ConnectOption
         session_expiry: u32::try_from(session_expiry.as_secs()).unwrap_or(u32::MAX),
         in_flight: options.in_flight,
         will: will(options, context),
+        listen: None,
     })
 }
 
