@@ -130,7 +130,7 @@ impl Destination {
     /// Ends it at once, as a crash would: no good-bye, so that the broker publishes the last will.
     pub fn abort(&self) {
         self.task.abort();
-        self.watch.health.set_state(State::Stopped);
+        self.watch.health.link.set_state(State::Stopped);
     }
 }
 
@@ -139,7 +139,7 @@ async fn supervise(mut pump: Pump, connect: ConnectOptions, cancel: Cancellation
     let health = pump.health().clone();
     let name = pump.name().to_owned();
     while !cancel.is_cancelled() {
-        health.set_state(State::Connecting);
+        health.link.set_state(State::Connecting);
         let attempt = tokio::select! {
             attempt = Session::connect(&connect) => attempt,
             () = cancel.cancelled() => break,
@@ -147,9 +147,7 @@ async fn supervise(mut pump: Pump, connect: ConnectOptions, cancel: Cancellation
         let cause = match attempt {
             Err(error) => error.to_string(),
             Ok(session) => {
-                Health::count(&health.connections);
-                health.set_state(State::Connected);
-                health.set_error(None);
+                health.link.connected();
                 tracing::info!(destination = name, host = connect.host, port = connect.port, "connected");
                 match Box::pin(pump.run(session, &cancel)).await {
                     End::Stopped => break,
@@ -162,10 +160,10 @@ async fn supervise(mut pump: Pump, connect: ConnectOptions, cancel: Cancellation
                 }
             }
         };
-        health.set_state(State::Waiting);
+        health.link.set_state(State::Waiting);
         let pause = backoff.pause();
         let pause_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
-        if health.set_error(Some(&cause)) {
+        if health.link.set_error(Some(&cause)) {
             tracing::warn!(destination = name, cause, pause_ms, "not connected; nothing is lost meanwhile");
         } else {
             tracing::debug!(destination = name, cause, pause_ms, "not connected");
@@ -175,7 +173,7 @@ async fn supervise(mut pump: Pump, connect: ConnectOptions, cancel: Cancellation
             () = cancel.cancelled() => {}
         }
     }
-    health.set_state(State::Stopped);
+    health.link.set_state(State::Stopped);
 }
 
 fn connect_options(options: &Options, context: &Context) -> Result<ConnectOptions, String> {

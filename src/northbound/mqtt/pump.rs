@@ -114,7 +114,11 @@ impl Pump {
             self.fill(&session, &mut course).await;
             if course.over {
                 break tokio::time::timeout(Duration::from_secs(1), session.over()).await.unwrap_or_else(
-                    |_| Ended { cause: "the connection takes no more messages".into(), silent: true, choked: false },
+                    |_| Ended {
+                        cause: "the connection takes no more messages".into(),
+                        silent: true,
+                        choked: false,
+                    },
                 );
             }
             let wake = course.wake();
@@ -482,7 +486,7 @@ impl Pump {
             Delivery::Unfit { reason } => (reason, true),
         };
         Health::count(&self.health.refused);
-        let news = self.health.set_error(Some(&format!("the broker refused a message: {reason}")));
+        let news = self.health.link.set_error(Some(&format!("the broker refused a message: {reason}")));
         if news {
             let first = match &sent {
                 Sent::Observations { first, .. } => Some(*first),

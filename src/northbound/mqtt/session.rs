@@ -290,7 +290,8 @@ impl Ended {
 
 /// Packets that may wait in the client: messages, acknowledgements of what was read, and one for the rest.
 fn capacity(options: &ConnectOptions) -> usize {
-    let window = options.listen.as_ref().map_or(0, |listen| usize::from(listen.window) * 2 + incoming::READ_BATCH);
+    let window =
+        options.listen.as_ref().map_or(0, |listen| usize::from(listen.window) * 2 + incoming::READ_BATCH);
     usize::from(options.in_flight) + window + 1
 }
 

@@ -2,8 +2,9 @@
 
 use rumqttc_v4::mqttbytes::v4::{LastWill, PubAck, Publish, SubAck, SubscribeReasonCode};
 use rumqttc_v4::{
-    AckMode, AsyncClient, ClientError, ConnectionError, Event, EventLoop, ManualAck, MqttOptions, NetworkOptions, Packet,
-    PublishNotice, PublishOptions, QoS, StateError, SubscribeFilter, TlsConfiguration, Transport,
+    AckMode, AsyncClient, ClientError, ConnectionError, Event, EventLoop, ManualAck, MqttOptions,
+    NetworkOptions, Packet, PublishNotice, PublishOptions, QoS, StateError, SubscribeFilter,
+    TlsConfiguration, Transport,
 };
 
 use super::incoming::{Door, Incoming, Kind, READ_BATCH, Receipt, not_let};
@@ -22,7 +23,8 @@ pub(super) async fn connect(options: &ConnectOptions) -> Result<Session, Connect
     let limits = Limits { in_flight: u16::MAX, packet_bytes: MOST_PACKET_BYTES, qos: 2, retain: true };
     let (door, incoming) = options.listen.as_ref().map(Door::new).unzip();
     if let Some(listen) = &options.listen {
-        let filters = listen.filters.iter().map(|filter| SubscribeFilter::new(filter.clone(), QoS::AtLeastOnce));
+        let filters =
+            listen.filters.iter().map(|filter| SubscribeFilter::new(filter.clone(), QoS::AtLeastOnce));
         client
             .try_subscribe_many(filters)
             .map_err(|error| ConnectError::Failed(format!("the request topics: {error}")))?;

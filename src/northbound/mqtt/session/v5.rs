@@ -1,18 +1,19 @@
 //! MQTT 5.
 
 use rumqttc_v5::mqttbytes::v5::{
-    ConnectProperties, LastWill, PubAck, PubAckReason, PubCompReason, PubRecReason, Publish, PublishProperties, SubAck, SubscribeReasonCode,
+    ConnectProperties, LastWill, PubAck, PubAckReason, PubCompReason, PubRecReason, Publish,
+    PublishProperties, SubAck, SubscribeReasonCode,
 };
 use rumqttc_v5::{
-    AckMode, AsyncClient, BrokerSessionResumePolicy, ClientError, ConnectionError, Event, EventLoop, ManualAck, MqttOptions, NetworkOptions, Packet,
-    PublishNotice, PublishNoticeError, PublishOptions, PublishResult, QoS, StateError, SubscribeFilterInput, TlsConfiguration,
-    Transport,
+    AckMode, AsyncClient, BrokerSessionResumePolicy, ClientError, ConnectionError, Event, EventLoop,
+    ManualAck, MqttOptions, NetworkOptions, Packet, PublishNotice, PublishNoticeError, PublishOptions,
+    PublishResult, QoS, StateError, SubscribeFilterInput, TlsConfiguration, Transport,
 };
 
 use super::incoming::{Door, Incoming, Kind, READ_BATCH, Receipt, not_let};
 use super::{
-    Ack, Client, ConnectError, ConnectOptions, Delivery, Ended, FLUSH_BATCH, Limits, Listen, MOST_PACKET_BYTES,
-    Message, Properties, PublishError, Session, keep_alive_seconds, patience,
+    Ack, Client, ConnectError, ConnectOptions, Delivery, Ended, FLUSH_BATCH, Limits, Listen,
+    MOST_PACKET_BYTES, Message, Properties, PublishError, Session, keep_alive_seconds, patience,
 };
 
 pub(super) async fn connect(options: &ConnectOptions) -> Result<Session, ConnectError> {
