@@ -18,6 +18,7 @@ use crate::verify;
 const CONTENT_TYPE: &str = "application/jwt";
 
 #[derive(Debug, clap::Args)]
+#[group(skip)] // the subcommand is called so, too
 pub(super) struct Request {
     /// Who asks: the name of a `[[control.requester]]`.
     #[arg(long = "as", value_name = "NAME")]

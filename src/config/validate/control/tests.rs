@@ -201,7 +201,7 @@ fn permits_are_looked_over() {
             "scheduling",
             "'Press'",
             "'*'",
-            "days = 'monday'\nhours = '6-22'\nfaces = ['http', 'mtqq', 'local']",
+            "days = 'monday'\nhours = '6-22'\nfaces = ['http', 'mqt', 'local']",
         ),
         MACHINES.to_owned(),
     ];
@@ -219,7 +219,7 @@ fn permits_are_looked_over() {
             "40: error: [control]: permit 8: `role` is missing",
             "49: error: [control]: permit 9 (scheduling): days: `monday` is no day",
             "50: error: [control]: permit 9 (scheduling): hours: `6-22`",
-            "51: error: [control]: permit 9 (scheduling): there is no face `mtqq` (did you mean `mqtt`?)",
+            "51: error: [control]: permit 9 (scheduling): there is no face `mqt` (did you mean `mqtt`?)",
             "51: error: [control]: permit 9 (scheduling): there is no face `local`",
         ],
     );
