@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::configuration::Configuration;
+use super::configuration::{Configuration, Gateway};
 use super::finding::{Finding, Findings, Report, Severity};
 use super::format::{self, Format};
 use super::places::Places;
@@ -57,6 +57,31 @@ pub fn check(path: &Path) -> Report {
     Report { findings: findings.sorted() }
 }
 
+/// What the panic switch needs of a configuration, which may be wrong in any other respect: `[gateway]`, and
+/// `off_file` of `[control]`. Whoever stops the machines has not always the gateway's environment, nor the time to
+/// mend what somebody else has just written.
+///
+/// # Errors
+/// Why the data directory is not known.
+pub fn load_for_switch(path: &Path) -> Result<(Gateway, Option<PathBuf>), String> {
+    let text = text_of(path).map_err(|(what, _)| what)?;
+    let source = Arc::new(Source::new(path, text));
+    let mut findings = Findings::default();
+    let Some((configuration, places)) = read(&source, &mut findings) else {
+        return Err(format!("`{}` is no configuration", path.display()));
+    };
+    let gateway = configuration.gateway;
+    let off_file = configuration.control.and_then(|control| control.off_file);
+    let at = "gateway.data_dir";
+    let lost = places.has(at) && gateway.data_dir.is_none();
+    let unset = gateway.data_dir.as_ref().is_some_and(|folder| folder.to_string_lossy().contains('$'));
+    if lost || unset {
+        let written = source.text().get(places.of(at)).unwrap_or_default();
+        return Err(format!("`{}`: data_dir = {written} cannot be made out here", path.display()));
+    }
+    Ok((gateway, off_file))
+}
+
 fn read(source: &Arc<Source>, findings: &mut Findings) -> Option<(Configuration, Places)> {
     let folder = source.path().parent().unwrap_or(Path::new(""));
     let (mut configuration, places) = match format::of(source) {
@@ -78,9 +103,12 @@ fn read(source: &Arc<Source>, findings: &mut Findings) -> Option<(Configuration,
     for adapter in &mut configuration.adapters.shdr {
         adapter.settle_name(adapter.config.endpoint().trim_start_matches("shdr://").to_owned());
     }
-    // The destination looks for `$NAME` in its secrets once more, and must not find another one in
+    // The faces look for `$NAME` in their secrets once more, and must not find another one in
     // what has been put in for the first.
-    for secret in configuration.mqtt.iter_mut().flat_map(|mqtt| [&mut mqtt.username, &mut mqtt.password]) {
+    let control =
+        configuration.control_mqtt.iter_mut().flat_map(|mqtt| [&mut mqtt.username, &mut mqtt.password]);
+    let secrets = configuration.mqtt.iter_mut().flat_map(|mqtt| [&mut mqtt.username, &mut mqtt.password]);
+    for secret in secrets.chain(control) {
         if let Some(secret) = secret.as_mut().filter(|secret| secret.starts_with('$')) {
             secret.insert(0, '$');
         }
