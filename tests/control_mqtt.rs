@@ -1,6 +1,7 @@
 //! Control over MQTT, end to end: paho-mqtt and PyJWT ask, mosquitto carries, pymodbus is the machine.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(missing_docs, unreachable_pub, reason = "only the test beside it uses the stage")]
 
 mod support;
 
