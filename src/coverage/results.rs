@@ -139,7 +139,9 @@ impl Results {
         let from = prefix.unwrap_or(named);
         self.tests
             .range::<str, _>((std::ops::Bound::Included(from), std::ops::Bound::Unbounded))
-            .take_while(move |(test, _)| if prefix.is_some() { test.starts_with(from) } else { *test == from })
+            .take_while(
+                move |(test, _)| if prefix.is_some() { test.starts_with(from) } else { *test == from },
+            )
             .map(|(test, outcome)| (test.as_str(), *outcome))
     }
 }
@@ -327,10 +329,7 @@ mod tests {
                 failed: 2
             }]
         );
-        assert_eq!(
-            one(&results, "guideway::tidy planted::unfinished_work_is_caught"),
-            Some(Outcome::Passed)
-        );
+        assert_eq!(one(&results, "guideway::tidy planted::unfinished_work_is_caught"), Some(Outcome::Passed));
         assert_eq!(one(&results, "guideway::tidy it_breaks"), Some(Outcome::Failed));
         assert_eq!(
             one(&results, "guideway journal::tests::a_restart_brings_everything_back"),

@@ -182,7 +182,9 @@ mod tests {
             for test in &row.tests {
                 let (binary, name) = test.split_once(' ').unwrap_or_default();
                 let star = name.trim_end_matches('*');
-                assert!(binary.starts_with("guideway") && !star.is_empty(), "{}: {test}", row.id);
+                // All tests of the library, or of nothing, would be too many.
+                let narrow = !star.is_empty() || name == "*" && binary.contains("::");
+                assert!(binary.starts_with("guideway") && narrow, "{}: {test}", row.id);
                 assert!(!star.contains([' ', '*']) && name.len() <= star.len() + 1, "{}: {test}", row.id);
             }
             if parts.last() != Some(&row.part) {

@@ -252,7 +252,8 @@ pub(super) mod tests {
 
     #[test]
     fn each_test_that_did_not_pass_is_a_finding_of_its_row() {
-        let tests = ["guideway::all good", "guideway::all b*", "guideway::all later", "guideway::all renamed"];
+        let tests =
+            ["guideway::all good", "guideway::all b*", "guideway::all later", "guideway::all renamed"];
         let table =
             Table::new(vec![row("A", &tests, ""), row("B", &[], "none")], &results(), Heading::default());
         assert_eq!(
