@@ -1,5 +1,6 @@
 //! The command line.
 
+mod audit;
 mod browse;
 mod check;
 mod control;
@@ -87,6 +88,9 @@ enum Command {
 
     /// Who is let in at the OPC UA server: client certificates, passwords, the server's certificate.
     Opcua(opcua::Arguments),
+
+    /// The trail of everything that was asked of machines: show it, and look whether it is whole.
+    Audit(audit::Arguments),
 
     /// Commands to machines: the panic switch, keys, and signed requests.
     ///
@@ -184,6 +188,7 @@ pub fn main() -> ExitCode {
         Command::Replay(replay) => replay::run(&replay, &logging),
         Command::Verify(verify) => verify::run(*verify, &logging),
         Command::Opcua(opcua) => opcua::run(&opcua),
+        Command::Audit(audit) => audit::run(&audit),
         Command::Control(control) => control::run(&control),
         Command::Profiles(profiles) => return profiles::run(&profiles),
         Command::Browse(browse) => browse::run(&browse, &logging),
