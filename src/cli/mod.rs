@@ -145,18 +145,20 @@ enum Command {
 
     /// What ISO 23247 asks of a gateway, what answers it here, and what the tests show of it.
     ///
-    /// A row for each functional entity and requirement that concerns the data collection and device control
-    /// entity, made of a report of the tests and never by hand: passed (all of its tests did), passed in part
-    /// (they did, and do not show everything), failed, not run, not shown (no test shows it). Rows of other
-    /// entities are not applicable. Without a report nothing is passed. The texts of the clauses were not
-    /// read: this is coverage and no conformance. docs/iso23247.md says more.
+    /// A row for each functional entity and requirement that concerns the data collection and
+    /// device control entity, made of a report of the tests and never by hand: passed (all of its
+    /// tests did), passed in part (they did, and do not show everything), failed, not run, not
+    /// shown (no test shows it). Rows of other entities are not applicable. Without a report
+    /// nothing is passed. The texts of the clauses were not read: this is coverage and no
+    /// conformance. docs/iso23247.md says more.
     ///
     /// Examples:
     ///   scripts/test && guideway coverage
     ///   guideway coverage --results junit.xml --format markdown > coverage.md
     ///   guideway coverage --strict --format json | jq '.counts'
     ///
-    /// Exit status: 0; 1 when a report cannot be read, or with --strict when a named test did not pass.
+    /// Exit status: 0; 1 when a report cannot be read, or with --strict when a named test did not
+    /// pass.
     #[command(verbatim_doc_comment)]
     Coverage(coverage::Arguments),
 }
