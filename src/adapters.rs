@@ -8,7 +8,10 @@ use std::sync::Arc;
 
 use guideway_contract::{Adapter, Backoff};
 
-use crate::config::{AdapterOptions, Adapters, Configuration};
+use smol_str::format_smolstr;
+
+use crate::config::{AdapterOptions, Adapters, Configuration, Instance};
+use crate::control::Controlled;
 use crate::pipeline::mapping::Mapping;
 use crate::protocols::Bus;
 
@@ -24,6 +27,8 @@ pub struct Source {
     pub mapping: Option<Arc<Mapping>>,
     /// Whether it brings its devices with it.
     pub takes_over: bool,
+    /// The commands that are permitted of it, if any are.
+    pub controlled: Option<Controlled>,
 }
 
 /// An adapter for each source that is configured. Does not touch the network.
@@ -35,6 +40,7 @@ pub fn sources(configuration: &Configuration) -> Vec<Source> {
         backoff: Backoff::new(settings.config.reconnect_min, settings.config.reconnect_max),
         mapping: None,
         takes_over: false,
+        controlled: None,
     });
     let buses: BTreeMap<&str, Bus> =
         configuration.buses.iter().map(|(name, bus)| (name.as_str(), Bus::new(bus))).collect();
@@ -42,15 +48,34 @@ pub fn sources(configuration: &Configuration) -> Vec<Source> {
         let machine = &instance.machine;
         let bus = instance.bus.as_ref().and_then(|bus| buses.get(bus.as_str()));
         let on_bus = bus.and_then(|bus| machine.settings.adapter_on(bus));
+        let adapter = on_bus.unwrap_or_else(|| machine.adapter());
         Source {
             options: instance.options.clone(),
-            adapter: on_bus.unwrap_or_else(|| machine.adapter()),
+            controlled: controlled(instance, &*adapter),
+            adapter,
             backoff: Backoff::default(),
             mapping: (!machine.mapping.points().is_empty()).then(|| machine.mapping.clone()),
             takes_over: machine.device.is_none(),
         }
     });
     shdr.chain(machines).collect()
+}
+
+/// The machine as control knows it; `None` where no command is permitted.
+fn controlled(instance: &Instance, adapter: &dyn Adapter) -> Option<Controlled> {
+    let machine = &instance.machine;
+    let permitted = instance.commands.iter().filter_map(|name| machine.commands.get(name));
+    let commands: Vec<_> = permitted.cloned().collect();
+    let identity = &machine.identity;
+    (!commands.is_empty()).then(|| Controlled {
+        name: identity.name.clone(),
+        uuid: identity.uuid.clone(),
+        told: format_smolstr!("{}_command", identity.id),
+        state: format_smolstr!("{}_control", identity.id),
+        commands,
+        mapping: machine.mapping.clone(),
+        subscribed: adapter.capabilities().subscribed,
+    })
 }
 
 /// Condition ids came with version 2.3; before, a colon belongs to the native code.

@@ -13,12 +13,13 @@ use guideway_contract::{
     ItemIndex, Observation, PointTable, Signal, Timestamp, Value,
 };
 use smol_str::SmolStr;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use super::assets;
 use super::learned::Learned;
 use crate::config::AdapterOptions;
+use crate::control::{Live, Note};
 use crate::device_model::{AgentAdapterItems, DeviceIndex, DeviceModel, SharedModel};
 use crate::journal::{Asset, Journal, Writer};
 use crate::pipeline::{AdapterRules, Pipeline};
@@ -37,6 +38,8 @@ pub(super) struct Feed {
     pub(super) rules: AdapterRules,
     pub(super) points: Arc<ArcSwap<PointTable>>,
     pub(super) health: Arc<Health>,
+    /// What control looks at, of a machine that permits commands.
+    pub(super) live: Option<Arc<Live>>,
 }
 
 pub(super) struct Ingest {
@@ -50,6 +53,8 @@ pub(super) struct Ingest {
     pub(super) out: Vec<Observation>,
     pub(super) rates: Rates,
     pub(super) learned: Learned,
+    /// Observations that control makes.
+    pub(super) notes: mpsc::Receiver<Note>,
 }
 
 /// Readings and assets of each adapter when the rates were last taken.
@@ -62,11 +67,14 @@ impl Ingest {
     /// Runs until nobody can send any more; gives the journal's writer back, flushed.
     pub(super) async fn run(mut self, mut signals: mpsc::Receiver<Envelope>) -> std::io::Result<Writer> {
         let mut waiting = Vec::with_capacity(SIGNALS_AT_ONCE);
+        let mut noted = Vec::new();
         let mut rates_due = Instant::now() + RATES_EVERY;
         loop {
             let due = self.pipeline.due().map_or(rates_due, |due| at(due).min(rates_due));
             tokio::select! {
                 biased;
+                // Few, and control waits for each: they go before what machines say.
+                Some(note) = self.notes.recv() => self.take_note(note, &mut noted),
                 got = signals.recv_many(&mut waiting, SIGNALS_AT_ONCE) => {
                     if got == 0 {
                         break;
@@ -87,6 +95,10 @@ impl Ingest {
                 self.take_rates(now);
             }
             self.append();
+            for done in noted.drain(..) {
+                // Whoever waits for it may have stopped waiting.
+                let _: Result<(), ()> = oneshot::Sender::send(done, ());
+            }
             self.heartbeat.send_modify(|count| *count += 1);
         }
         // What period filters still hold would be lost with them.
@@ -122,12 +134,23 @@ impl Ingest {
         let index = usize::from(adapter.0);
         match signal {
             Signal::Readings(batch) => self.pipeline.readings(adapter, batch, &mut self.out),
-            Signal::Raw(batch) => self.pipeline.raw(adapter, batch, &mut self.out),
+            Signal::Raw(batch) => {
+                if let Some(live) = &self.feeds[index].live {
+                    live.take(&batch);
+                }
+                self.pipeline.raw(adapter, batch, &mut self.out);
+            }
             Signal::Connected { at } => {
+                if let Some(live) = &self.feeds[index].live {
+                    live.connected();
+                }
                 self.pipeline.connected(adapter, at, &mut self.out);
                 self.connection_status(index, ConnectionState::Established, at);
             }
             Signal::Disconnected { at } => {
+                if let Some(live) = &self.feeds[index].live {
+                    live.disconnected();
+                }
                 self.pipeline.disconnected(adapter, at, &mut self.out);
                 self.connection_status(index, ConnectionState::Closed, at);
             }
@@ -137,6 +160,14 @@ impl Ingest {
                 self.change_asset(index, change);
             }
             Signal::Describe { device, name, value } => self.describe(index, &device, &name, &value),
+        }
+    }
+
+    fn take_note(&mut self, note: Note, noted: &mut Vec<oneshot::Sender<()>>) {
+        let index = self.model.load().find_item(&note.item).map(|item| item.index);
+        if let Some(index) = index {
+            self.own(index, note.time, note.value);
+            noted.push(note.done);
         }
     }
 

@@ -21,6 +21,7 @@ use learned::Learned;
 
 use crate::adapters::{self, Source};
 use crate::config::{Configuration, DeviceDetails, Gateway};
+use crate::control::{self, Control, Live, Reach};
 use crate::device_model::{AgentAdapter, AgentInfo, DeviceModel, ModelError, SchemaVersion, SharedModel};
 use crate::documents::Dressing;
 use crate::journal::{ItemState, Journal, OpenError, Writer};
@@ -31,6 +32,9 @@ use crate::telemetry::{AdapterView, View, server};
 /// Signals that may wait for the ingest thread; an adapter that finds the channel full waits. Each may
 /// carry 4,096 readings, so this bounds what is in memory between adapters and journal to some 12 MB.
 const SIGNALS_WAITING: usize = 64;
+
+/// Observations of control that may wait for the ingest thread; control waits for each.
+const NOTES_WAITING: usize = 64;
 
 /// What is decided outside of the configuration.
 #[derive(Clone, Debug, Default)]
@@ -80,6 +84,9 @@ pub enum StartError {
     /// The OPC UA server cannot start.
     #[error(transparent)]
     OpcUa(#[from] opcua::StartError),
+    /// Control cannot be had.
+    #[error(transparent)]
+    Control(#[from] control::StartError),
     /// The system gave no thread.
     #[error("cannot start a thread: {0}")]
     Thread(std::io::Error),
@@ -134,17 +141,21 @@ impl Agent {
         let mut feeds = Vec::new();
         let mut views = Vec::new();
         let mut ready_to_run = Vec::new();
+        let mut reaches = Vec::new();
         for (index, (source, rules)) in sources.into_iter().zip(rules).enumerate() {
             let id = ingest::adapter_id(index);
-            let Source { options, adapter, backoff, mapping, takes_over: _ } = source;
+            let Source { options, adapter, backoff, mapping, takes_over: _, controlled } = source;
             if let Some(mapping) = mapping {
                 pipeline.set_mapping(id, mapping);
             }
             let points = Arc::new(ArcSwap::new(pipeline.routes_by_key(id).points));
             let health = Arc::new(Health::default());
-            let (commands, requests) = mpsc::channel(16);
-            // Control will hold the sender; until then nobody can send a command.
-            drop(commands);
+            // Where nothing is permitted the sender is dropped here: nobody can send a command.
+            let (commands, requests) = mpsc::channel(1);
+            let live = controlled.as_ref().map(|machine| Arc::new(Live::new(machine)));
+            if let (Some(machine), Some(live)) = (controlled, live.clone()) {
+                reaches.push(Reach { machine, live, commands });
+            }
             views.push(AdapterView {
                 name: options.name.clone(),
                 protocol: adapter.protocol(),
@@ -158,12 +169,25 @@ impl Agent {
                 rules,
                 points: points.clone(),
                 health: health.clone(),
+                live,
             });
             let cancel = stop_adapters.child_token();
             let outlet = Outlet::new(id, &outlet_name, points, signals.clone(), requests, health, cancel);
             ready_to_run.push((outlet_name, adapter, outlet, backoff));
         }
 
+        let (notes, noted) = mpsc::channel(NOTES_WAITING);
+        let control = (!reaches.is_empty()).then(|| {
+            let context = control::Context {
+                gateway: gateway.as_ref().into(),
+                data_dir: durable.map(Path::to_owned),
+                journal: journal.clone(),
+                model: shared.clone(),
+                notes,
+            };
+            Control::new(configuration.control.take(), reaches, context)
+        });
+        let control = control.transpose()?;
         let (heartbeat, beats) = watch::channel(0);
         let mut ingest = ingest::Ingest {
             pipeline,
@@ -175,6 +199,7 @@ impl Agent {
             out: Vec::new(),
             rates: ingest::Rates::default(),
             learned,
+            notes: noted,
         };
         // Every item has a state before the first reader comes.
         ingest.begin(started);
@@ -209,6 +234,7 @@ impl Agent {
             pipeline: pipeline_counters,
             journal: journal.clone(),
             model: shared.clone(),
+            control: control.clone(),
             ready: Arc::new(AtomicBool::new(false)),
         };
         let mut http_address = None;
@@ -254,6 +280,9 @@ impl Agent {
             .into_iter()
             .map(|(name, adapter, outlet, backoff)| (name, tokio::spawn(supervise(adapter, outlet, backoff))))
             .collect();
+        if let Some(control) = control.clone() {
+            faces.push(("control".to_owned(), tokio::spawn(control.run(stop_faces.child_token()))));
+        }
         take_back.disarm();
         view.ready.store(true, Ordering::Relaxed);
         tracing::info!(
@@ -305,16 +334,20 @@ impl Agent {
     /// journal was flushed.
     pub async fn stop(self) -> std::io::Result<()> {
         self.view.ready.store(false, Ordering::Relaxed);
-        // Adapters and pipeline get at most a quarter of the time each; the faces, which talk to
+        // Control, adapters and pipeline get at most a fifth of the time each; the faces, which talk to
         // others, get what is left but for the last flush.
         let begun = tokio::time::Instant::now();
-        let step = self.shutdown_timeout / 4;
+        let step = self.shutdown_timeout / 5;
+        // 0. Control: commands that run come to their end while the adapters are still there.
+        if let Some(control) = &self.view.control {
+            control.stop(step).await;
+        }
         // 1. Adapters: nothing more comes in.
         self.stop_adapters.cancel();
-        finish(self.adapters, begun + step).await;
+        finish(self.adapters, begun + step * 2).await;
         // 2. The pipeline drains, 3. the journal is flushed. Both end when nobody can send any more.
         drop(self.signals);
-        let flushed = match tokio::time::timeout_at(begun + step * 2, self.ingest).await {
+        let flushed = match tokio::time::timeout_at(begun + step * 3, self.ingest).await {
             Ok(Ok(result)) => result,
             Ok(Err(_)) => Err(std::io::Error::other("the ingest thread ended without a word")),
             Err(_) => {

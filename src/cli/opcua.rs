@@ -10,8 +10,9 @@ use clap::Subcommand;
 
 use super::{DataDir, EXIT_CONFIGURATION, colour, print, say};
 use crate::config::{self, Configuration, Gateway, Report};
+use crate::control::password;
 use crate::northbound::opcua::security::trust::{self, Entry};
-use crate::northbound::opcua::security::{Certificate, Pki, password};
+use crate::northbound::opcua::security::{Certificate, Pki};
 
 /// Passwords that are shorter get a remark.
 const SHORT: usize = 10;

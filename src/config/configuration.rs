@@ -45,6 +45,8 @@ pub struct Configuration {
     pub opcua: Option<opcua::Options>,
     /// `[[mqtt]]`
     pub mqtt: Vec<mqtt::Options>,
+    /// `[control]`; without it nothing can be controlled.
+    pub control: Option<crate::control::Options>,
     /// `[log]`
     pub log: Log,
     /// `[telemetry]`

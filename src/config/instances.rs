@@ -104,6 +104,7 @@ impl Reader<'_> {
             address: details.address.clone(),
             address_span: span_of("address"),
             base: base.to_owned(),
+            is_controlled: !details.commands.is_empty(),
             params: details.params.clone(),
             settings: own,
             told: Some(Told {

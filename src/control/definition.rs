@@ -79,6 +79,11 @@ pub struct Argument {
     pub about: String,
 }
 
+/// What `args` is among the inputs of a command's expressions; below [`ITEMS`] are points.
+pub const ARGUMENTS: u32 = u32::MAX;
+/// What `item` is among the inputs of a command's expressions.
+pub const ITEMS: u32 = u32::MAX - 1;
+
 /// Longest text of an argument, whatever the profile says.
 pub const MOST_CHARACTERS: u32 = 4_096;
 

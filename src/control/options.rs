@@ -6,6 +6,9 @@ use std::time::Duration;
 use serde::Deserialize;
 use smol_str::SmolStr;
 
+use super::key::{Flaw, VerifyingKey};
+use super::when::When;
+
 /// `[control]`: who may have which commands carried out. Without this table nothing can be controlled.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -52,20 +55,52 @@ impl Default for Options {
 }
 
 /// `[[control.requester]]`: somebody who may ask, and how to know that it is them.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RequesterOptions {
     /// The `iss` of signed requests; of OPC UA users the login name.
     pub name: SmolStr,
     /// Roles that permits speak of.
     pub roles: Vec<SmolStr>,
-    /// A secret that both sides know, for requests signed by HS256; at least 32 bytes. `$VAR` takes it from the
-    /// environment.
+    /// A secret that both sides know, for requests signed by HS256; at least 32 bytes, taken as they stand
+    /// (`guideway control keygen` makes one). `$VAR` takes it from the environment.
     pub secret: Option<String>,
     /// A public key (PEM) for requests signed by EdDSA or ES256. Relative to the configuration file.
     pub public_key: Option<PathBuf>,
     /// An argon2 hash in PHC form: HTTP Basic is taken from the gateway's own computer.
     pub password: Option<String>,
+}
+
+impl std::fmt::Debug for RequesterOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { name, roles, secret, public_key, password } = self;
+        let hidden = |text: &Option<String>| text.as_ref().map(|_| "…");
+        f.debug_struct("RequesterOptions")
+            .field("name", name)
+            .field("roles", roles)
+            .field("secret", &hidden(secret))
+            .field("public_key", public_key)
+            .field("password", &hidden(password))
+            .finish()
+    }
+}
+
+impl RequesterOptions {
+    /// The key that proves its requests; `None` when it has neither secret nor public key. Reads the key's file.
+    ///
+    /// # Errors
+    /// The field, and what is wrong with it.
+    pub fn key(&self) -> Result<Option<VerifyingKey>, (&'static str, Flaw)> {
+        match (&self.secret, &self.public_key) {
+            (None, None) => Ok(None),
+            (Some(secret), None) => VerifyingKey::secret(secret).map(Some).map_err(|flaw| ("secret", flaw)),
+            (None, Some(path)) => VerifyingKey::file(path).map(Some).map_err(|flaw| ("public_key", flaw)),
+            (Some(_), Some(_)) => {
+                let what = "and secret are both there: which one proves a request is not said".to_owned();
+                Err(("public_key", Flaw { what, cure: "keep one of them".to_owned() }))
+            }
+        }
+    }
 }
 
 /// `[[control.permit]]`: what a role may ask for.
@@ -84,4 +119,14 @@ pub struct Permit {
     pub days: Option<String>,
     /// Hours between which it holds, such as `06:00-22:00`, in the gateway's time zone. Default: always.
     pub hours: Option<String>,
+}
+
+impl Permit {
+    /// Its days and hours.
+    ///
+    /// # Errors
+    /// The field, and what is wrong with it.
+    pub fn when(&self) -> Result<When, (&'static str, String)> {
+        When::new(self.days.as_deref(), self.hours.as_deref())
+    }
 }

@@ -90,6 +90,9 @@ pub enum State {
 }
 
 impl State {
+    /// Every state.
+    pub const ALL: [Self; 4] = [Self::Done, Self::Rejected, Self::Failed, Self::TimedOut];
+
     /// As answers, the audit and observations write it.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -102,9 +105,7 @@ impl State {
 
     /// The state of that word.
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Done, Self::Rejected, Self::Failed, Self::TimedOut]
-            .into_iter()
-            .find(|state| state.as_str() == text)
+        Self::ALL.into_iter().find(|state| state.as_str() == text)
     }
 }
 

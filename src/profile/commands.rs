@@ -1,125 +1,303 @@
-//! A profile's commands: what is wrong with them. Control acts on them.
+//! A profile's commands: what is wrong with them, and the definitions that control acts on.
 
-use guideway_contract::Native;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use guideway_contract::{Access, Native, PointId, point_id};
+use regex::Regex;
 use smol_str::SmolStr;
 
-use super::file::{Argument, Command, Item};
+use super::file::{self, Argument, Command, Item, ScalarType};
+use super::{Identity, model};
+use crate::control::definition::{ARGUMENTS, ITEMS, MOST_CHARACTERS};
+use crate::control::{self, Definition, Kind, Risk};
 use crate::pipeline::mapping::{Expression, Parameters};
-use crate::protocols::Settings;
 use crate::reading::{Document, suggest};
 
-/// Puts what is wrong with a command into the document's findings.
-pub(super) fn check(
-    document: &mut Document<'_>,
-    key: &str,
-    command: &Command,
-    parameters: &Parameters,
-    points: &[SmolStr],
-    settings: &dyn Settings,
-    items: &[(SmolStr, Item)],
-) {
-    let mut check = Check { document, key, parameters, points };
-    for (name, argument) in &command.args {
-        check.argument(name, argument);
-    }
-    if let Some(require) = &command.require {
-        check.expression("require", require, command);
-        for name in mentioned(require, "item.") {
-            if !items.iter().any(|(known, _)| *known == name) {
-                let cure =
-                    suggest::cure(&name, items.iter().map(|(known, _)| known.as_str()).collect::<Vec<_>>());
-                check.error("require", &format!("there is no item `{name}`"), cure);
+/// How old the data may be that a command looks at, where it does not say.
+const MAX_AGE: Duration = Duration::from_secs(10);
+/// Writes of one command, and as many release steps.
+const MOST_STEPS: usize = 64;
+/// Arguments of one command.
+const MOST_ARGUMENTS: usize = 64;
+/// What data items of the device that tell of control are called; items may not have these keys.
+pub(super) const RESERVED: [&str; 2] = ["command", "control"];
+
+/// Compiles the commands of one profile.
+pub(super) struct Compiler<'c, 'd> {
+    pub(super) document: &'c mut Document<'d>,
+    pub(super) identity: &'c Identity,
+    pub(super) parameters: &'c Parameters,
+    pub(super) points: &'c [SmolStr],
+    pub(super) accesses: &'c [Access],
+    pub(super) items: &'c [(SmolStr, Item)],
+}
+
+impl Compiler<'_, '_> {
+    /// The command as control acts on it; what is wrong goes into the document's findings, and `None` comes back.
+    pub(super) fn command(&mut self, key: &str, command: &Command) -> Option<Arc<Definition>> {
+        let before = self.document.findings.errors();
+        if !model::is_token(key) {
+            self.error(key, "", "this cannot be a command's name", "write letters, digits, `_`, `-` and `.`");
+        }
+        if command.args.len() > MOST_ARGUMENTS {
+            self.error(key, "args", &format!("more than {MOST_ARGUMENTS} arguments"), "");
+        }
+        let arguments =
+            command.args.iter().map(|(name, argument)| self.argument(key, name, argument)).collect();
+        let mut items = BTreeMap::new();
+        let require = command.require.as_ref();
+        let require = require.and_then(|text| self.expression(key, "require", text, command, &mut items));
+        if command.write.is_empty() {
+            self.error(key, "write", "nothing is written", "add `write = [{ point = …, value = … }]`");
+        }
+        for (field, steps) in [("write", &command.write), ("finally", &command.finally)] {
+            if steps.len() > MOST_STEPS {
+                self.error(
+                    key,
+                    field,
+                    &format!("more than {MOST_STEPS} steps"),
+                    "make several commands of it",
+                );
             }
         }
-    }
-    if command.write.is_empty() {
-        check.error("write", "nothing is written", "add `write = [{ point = …, value = … }]`");
-    }
-    let access = settings.accesses();
-    for (field, steps) in [("write", &command.write), ("finally", &command.finally)] {
-        for step in steps {
-            check.point(field, &step.point, &access, |access| access.writes(), "access = \"w\" or \"rw\"");
-            check.expression(field, &step.value, command);
-        }
-    }
-    if let Some(verify) = &command.verify {
-        check.point("verify", &verify.point, &access, |access| access.reads(), "access = \"r\" or \"rw\"");
-        check.expression("verify", &verify.equals, command);
-    }
-}
-
-struct Check<'c, 'd> {
-    document: &'c mut Document<'d>,
-    key: &'c str,
-    parameters: &'c Parameters,
-    points: &'c [SmolStr],
-}
-
-impl Check<'_, '_> {
-    fn error(&mut self, field: &str, what: &str, cure: impl Into<String>) {
-        let span = self.document.places.of(&format!("commands.{}.{field}", self.key));
-        self.document.error(span, format!("command {:?}: {what}", self.key), cure);
+        let writes = self.steps(key, "write", &command.write, command, &mut items);
+        let release = self.steps(key, "finally", &command.finally, command, &mut items);
+        let verify = command.verify.as_ref().and_then(|verify| self.verify(key, verify, command, &mut items));
+        let bound = command.bind.as_ref().and_then(|item| self.bind(key, item, command));
+        (self.document.findings.errors() == before).then(|| {
+            Arc::new(Definition {
+                name: key.into(),
+                about: command.about.clone(),
+                risk: match command.risk {
+                    file::Risk::Setpoint => Risk::Setpoint,
+                    file::Risk::Program => Risk::Program,
+                    file::Risk::Motion => Risk::Motion,
+                },
+                arguments,
+                require,
+                items: items.into_iter().collect(),
+                max_age: command.max_age.unwrap_or(MAX_AGE),
+                writes,
+                verify,
+                release,
+                bound,
+            })
+        })
     }
 
-    fn argument(&mut self, name: &str, argument: &Argument) {
+    fn error(&mut self, key: &str, field: &str, what: &str, cure: impl Into<String>) {
+        let place =
+            if field.is_empty() { format!("commands.{key}") } else { format!("commands.{key}.{field}") };
+        let span = self.document.places.of(&place);
+        self.document.error(span, format!("command {key:?}: {what}"), cure);
+    }
+
+    fn argument(&mut self, key: &str, name: &str, argument: &Argument) -> control::Argument {
         let field = format!("args.{name}");
-        if let Some(pattern) = &argument.pattern
-            && let Err(error) = regex::Regex::new(pattern)
-        {
-            let first = error.to_string();
-            self.error(
-                &field,
-                &format!("the pattern of `{name}` is none: {}", first.lines().last().unwrap_or("")),
-                "",
-            );
-        }
+        let pattern = argument.pattern.as_ref().and_then(|pattern| {
+            let whole = Regex::new(pattern).and_then(|_| Regex::new(&format!(r"\A(?:{pattern})\z")));
+            whole
+                .map_err(|error| {
+                    let text = error.to_string();
+                    let last = text.lines().last().unwrap_or_default();
+                    self.error(key, &field, &format!("the pattern of `{name}` is none: {last}"), "");
+                })
+                .ok()
+        });
         if let (Some(min), Some(max)) = (argument.min, argument.max)
             && min > max
         {
-            self.error(&field, &format!("`{name}`: min {min} is above max {max}"), "swap them");
+            self.error(key, &field, &format!("`{name}`: min {min} is above max {max}"), "swap them");
         }
+        let is_number = matches!(argument.kind, ScalarType::Int | ScalarType::Float);
+        if !is_number && (argument.min.is_some() || argument.max.is_some()) {
+            self.error(
+                key,
+                &field,
+                &format!("`{name}` is no number and has no min and max"),
+                "take them out",
+            );
+        }
+        if argument.kind != ScalarType::String && (argument.max_len.is_some() || argument.pattern.is_some()) {
+            self.error(
+                key,
+                &field,
+                &format!("`{name}` is no string and has no max_len and pattern"),
+                "take them out",
+            );
+        }
+        let kind = match argument.kind {
+            ScalarType::Int => Kind::Int,
+            ScalarType::Float => Kind::Float,
+            ScalarType::Bool => Kind::Bool,
+            ScalarType::String => Kind::Text,
+        };
+        let mut one_of = Vec::new();
+        for value in &argument.one_of {
+            let value = value.native();
+            match (kind, value) {
+                (Kind::Float, Native::Int(number)) => {
+                    #[expect(clippy::cast_precision_loss, reason = "written by hand")]
+                    one_of.push(Native::Float(number as f64));
+                }
+                (Kind::Int, value @ Native::Int(_))
+                | (Kind::Float, value @ Native::Float(_))
+                | (Kind::Bool, value @ Native::Bool(_))
+                | (Kind::Text, value @ Native::Text(_)) => one_of.push(value),
+                (kind, value) => {
+                    let what = format!("`{name}`: {value} in one_of is no {}", kind.as_str());
+                    self.error(key, &field, &what, "");
+                }
+            }
+        }
+        control::Argument {
+            name: name.into(),
+            kind,
+            min: argument.min,
+            max: argument.max,
+            max_len: argument.max_len.unwrap_or(MOST_CHARACTERS).min(MOST_CHARACTERS),
+            pattern,
+            one_of,
+            units: argument.units.clone(),
+            about: argument.about.clone(),
+        }
+    }
+
+    fn steps(
+        &mut self,
+        key: &str,
+        field: &str,
+        steps: &[file::Step],
+        command: &Command,
+        items: &mut BTreeMap<SmolStr, SmolStr>,
+    ) -> Vec<control::Step> {
+        let mut compiled = Vec::new();
+        for step in steps {
+            let point = self.point(key, field, &step.point, Access::writes, "access = \"w\" or \"rw\"");
+            let value = self.expression(key, field, &step.value, command, items);
+            compiled.extend(point.zip(value).map(|(point, value)| control::Step { point, value }));
+        }
+        compiled
+    }
+
+    fn verify(
+        &mut self,
+        key: &str,
+        verify: &file::Verify,
+        command: &Command,
+        items: &mut BTreeMap<SmolStr, SmolStr>,
+    ) -> Option<control::Verify> {
+        let point = self.point(key, "verify", &verify.point, Access::reads, "access = \"r\" or \"rw\"");
+        let equals = self.expression(key, "verify", &verify.equals, command, items);
+        let refused = match &verify.refused {
+            Some(text) => Some(self.expression(key, "verify", text, command, items)?),
+            None => None,
+        };
+        if !verify.tolerance.is_finite() || verify.tolerance < 0.0 {
+            self.error(key, "verify", "the tolerance is no distance", "write a number from 0");
+        }
+        if verify.within.is_zero() || verify.within > Duration::from_secs(3_600) {
+            self.error(key, "verify", "`within` is at least 1ms and at most 1h", "");
+        }
+        // A point that was written shows what was written: it is no answer.
+        let is_written = command.write.iter().any(|step| step.point == verify.point);
+        Some(control::Verify {
+            point: point?,
+            equals: equals?,
+            within: verify.within,
+            tolerance: verify.tolerance,
+            standing: verify.standing || is_written,
+            refused,
+        })
+    }
+
+    fn bind(&mut self, key: &str, item: &SmolStr, command: &Command) -> Option<SmolStr> {
+        if command.args.len() != 1 {
+            self.error(
+                key,
+                "bind",
+                "a variable is one value",
+                "a command that is bound has exactly one argument",
+            );
+        }
+        if self.items.iter().any(|(known, _)| known == item) {
+            return Some(model::item_id(self.identity, item));
+        }
+        let cure = suggest::cure(item, self.items.iter().map(|(known, _)| known.as_str()));
+        self.error(key, "bind", &format!("there is no item `{item}`"), cure);
+        None
     }
 
     fn point(
         &mut self,
+        key: &str,
         field: &str,
         name: &SmolStr,
-        access: &[guideway_contract::Access],
-        suits: impl Fn(guideway_contract::Access) -> bool,
+        suits: impl Fn(Access) -> bool,
         cure: &str,
-    ) {
+    ) -> Option<PointId> {
         match self.points.iter().position(|known| known == name) {
-            Some(at) if access.get(at).is_some_and(|access| suits(*access)) => {}
+            Some(at) if self.accesses.get(at).is_some_and(|access| suits(*access)) => Some(point_id(at)),
             Some(_) => {
-                self.error(
-                    field,
-                    &format!("the point `{name}` does not allow it"),
-                    format!("give it {cure}"),
-                );
+                let what = format!("the point `{name}` does not allow it");
+                self.error(key, field, &what, format!("give it {cure}"));
+                None
             }
             None => {
                 let cure = suggest::cure(name, self.points.iter().map(SmolStr::as_str).collect::<Vec<_>>());
-                self.error(field, &format!("there is no point `{name}`"), cure);
+                self.error(key, field, &format!("there is no point `{name}`"), cure);
+                None
             }
         }
     }
 
     /// `args` and `item` stand for what is known only when the command is asked for.
-    fn expression(&mut self, field: &str, text: &str, command: &Command) {
+    fn expression(
+        &mut self,
+        key: &str,
+        field: &str,
+        text: &str,
+        command: &Command,
+        items: &mut BTreeMap<SmolStr, SmolStr>,
+    ) -> Option<Arc<Expression>> {
         let points = self.points;
         let known = |name: &str| match name {
-            "args" | "item" => Some(u32::MAX),
+            "args" => Some(ARGUMENTS),
+            "item" => Some(ITEMS),
             name => (0_u32..).zip(points).find(|(_, known)| *known == name).map(|(index, _)| index),
         };
-        if let Err(what) = Expression::compile(text, self.parameters, known) {
-            return self.error(field, &format!("{field}: {what} in `{text}`"), "");
+        let compiled = match Expression::compile(text, self.parameters, known) {
+            Ok(compiled) => compiled,
+            Err(what) => {
+                self.error(key, field, &format!("{field}: {what} in `{text}`"), "");
+                return None;
+            }
+        };
+        for point in compiled.inputs().filter(|point| *point < ITEMS) {
+            let (name, access) = (&self.points[point as usize], self.accesses.get(point as usize));
+            if !access.is_some_and(|access| access.reads()) {
+                let what = format!("`{text}` needs the point `{name}`, which is not read");
+                self.error(key, field, &what, "give it access = \"rw\"");
+            }
         }
         for name in mentioned(text, "args.") {
             if !command.args.contains_key(&name) {
                 let cure = suggest::cure(&name, command.args.keys().map(SmolStr::as_str));
-                self.error(field, &format!("there is no argument `{name}`"), cure);
+                self.error(key, field, &format!("there is no argument `{name}`"), cure);
             }
         }
+        for name in mentioned(text, "item.") {
+            if self.items.iter().any(|(known, _)| *known == name) {
+                let id = model::item_id(self.identity, &name);
+                items.insert(name, id);
+            } else {
+                let cure = suggest::cure(&name, self.items.iter().map(|(known, _)| known.as_str()));
+                self.error(key, field, &format!("there is no item `{name}`"), cure);
+            }
+        }
+        Some(Arc::new(compiled))
     }
 }
 
@@ -138,8 +316,7 @@ fn mentioned(text: &str, prefix: &str) -> Vec<SmolStr> {
 }
 
 /// A value of a parameter's kind, for looking at a profile that no machine uses yet.
-pub(super) fn sample(parameter: &super::file::Parameter) -> Native {
-    use super::file::ScalarType;
+pub(super) fn sample(parameter: &file::Parameter) -> Native {
     let least = parameter.min.filter(|min| min.is_finite()).unwrap_or(1.0);
     match parameter.kind {
         #[expect(clippy::cast_possible_truncation, reason = "a bound of whole numbers")]

@@ -301,7 +301,7 @@ pub struct Command {
     /// A CEL expression over `item.…`, `args.…` and points that has to be true.
     #[serde(default)]
     pub require: Option<String>,
-    /// How old the data may be that `require` looks at.
+    /// How old the data may be that the command looks at. Default: 10 s.
     #[serde(default, with = "guideway_contract::duration::optional")]
     #[schemars(with = "Option<String>")]
     pub max_age: Option<Duration>,
@@ -310,9 +310,12 @@ pub struct Command {
     /// What has to be read back.
     #[serde(default)]
     pub verify: Option<Verify>,
-    /// What is written at the end, however the command ended.
+    /// What is written at the end, however the command ended. It may be written again until the machine has taken it.
     #[serde(default)]
     pub finally: Vec<Step>,
+    /// An item whose variable in OPC UA is written to give this command, which has one argument then.
+    #[serde(default)]
+    pub bind: Option<SmolStr>,
 }
 
 /// How far a command's effects go.
@@ -349,6 +352,9 @@ pub struct Argument {
     /// The values that are allowed.
     #[serde(default)]
     pub one_of: Vec<Scalar>,
+    /// Its units, for people.
+    #[serde(default)]
+    pub units: SmolStr,
     /// What it is.
     #[serde(default)]
     pub about: String,
@@ -379,4 +385,11 @@ pub struct Verify {
     /// How far a number may be off.
     #[serde(default)]
     pub tolerance: f64,
+    /// The value may stand there before the command, for it is a state and no answer to this command. Points that the
+    /// command writes are such; of others the command is rejected while the answer stands there already.
+    #[serde(default)]
+    pub standing: bool,
+    /// A CEL expression over points; when it is true after the writes, the machine has refused.
+    #[serde(default)]
+    pub refused: Option<String>,
 }

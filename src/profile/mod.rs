@@ -29,12 +29,13 @@ use guideway_contract::{Access, Adapter};
 use smol_str::SmolStr;
 use toml::de::DeTable;
 
+use crate::control::Definition;
 use crate::pipeline::mapping::{Mapping, Parameters};
 use crate::protocols::Settings;
 use crate::reading::finding::Findings;
 use crate::reading::{Report, Source};
 pub use draft::draft;
-use file::{Command, Scalar};
+use file::Scalar;
 pub use library::{Library, NotFound, Shipped, shipped};
 pub(crate) use model::is_token;
 use recording::Replay;
@@ -86,7 +87,7 @@ pub struct Machine {
     /// A recording that is played in the machine's place.
     pub replay: Option<Replay>,
     /// Its commands, permitted or not.
-    pub commands: BTreeMap<SmolStr, Command>,
+    pub commands: BTreeMap<SmolStr, Arc<Definition>>,
 }
 
 impl Machine {
@@ -136,6 +137,8 @@ pub(crate) struct Instance<'s, 'i> {
     pub(crate) params: BTreeMap<SmolStr, Scalar>,
     /// Keys of the adapter's settings, put over those of the profile.
     pub(crate) settings: DeTable<'i>,
+    /// Whether the instance permits commands: then its device has data items that tell of them.
+    pub(crate) is_controlled: bool,
     /// `None` for a profile that is looked at alone.
     pub(crate) told: Option<Told<'s>>,
 }
@@ -148,6 +151,7 @@ impl Instance<'_, '_> {
             address: None,
             address_span: 0..0,
             base: PathBuf::new(),
+            is_controlled: false,
             params: BTreeMap::new(),
             settings: DeTable::new(),
             told: None,

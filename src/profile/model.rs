@@ -80,11 +80,17 @@ pub(super) fn item_id(identity: &Identity, key: &str) -> SmolStr {
     format_smolstr!("{}_{key}", identity.id)
 }
 
-/// A document with this one device, and by its lines (from 1) the items that stand there.
+/// What tells of commands and of whether control is on.
+const OF_CONTROL: [(&str, &str); 2] =
+    [("command", "type=\"MESSAGE\" representation=\"DATA_SET\""), ("control", "type=\"INTERFACE_STATE\"")];
+
+/// A document with this one device, and by its lines (from 1) the items that stand there. A device that is controlled
+/// has two data items more.
 pub(super) fn document(
     head: &Head,
     identity: &Identity,
     items: &[(SmolStr, Item)],
+    is_controlled: bool,
 ) -> (String, BTreeMap<u32, usize>) {
     let mut root = Node::default();
     for (index, (_, item)) in items.iter().enumerate() {
@@ -116,7 +122,7 @@ pub(super) fn document(
     }
     let _ = write!(description, ">{}</Description>", escape(&head.description));
     out.line(&description);
-    out.node(&root, identity, items, &identity.id);
+    out.node(&root, identity, items, &identity.id, is_controlled);
     out.line("</Device>");
     out.line("</Devices></MTConnectDevices>");
     (out.xml, out.lines)
@@ -142,9 +148,21 @@ impl Writer {
         self.line += 1;
     }
 
-    fn node(&mut self, node: &Node, identity: &Identity, items: &[(SmolStr, Item)], id: &str) {
-        if !node.items.is_empty() {
+    fn node(
+        &mut self,
+        node: &Node,
+        identity: &Identity,
+        items: &[(SmolStr, Item)],
+        id: &str,
+        is_controlled: bool,
+    ) {
+        if !node.items.is_empty() || is_controlled {
             self.line("<DataItems>");
+            for (key, what) in OF_CONTROL.iter().filter(|_| is_controlled) {
+                let id = item_id(identity, key);
+                let id = escape(&id);
+                self.line(&format!("<DataItem id=\"{id}\" name=\"{key}\" category=\"EVENT\" {what}/>"));
+            }
             for index in &node.items {
                 self.lines.insert(self.line, *index);
                 let (key, item) = &items[*index];
@@ -164,7 +182,7 @@ impl Writer {
             };
             let name = if name.is_empty() { local } else { name };
             self.line(&format!("<{component} id=\"{}\" name=\"{}\">", escape(&own), escape(name)));
-            self.node(child, identity, items, &own);
+            self.node(child, identity, items, &own, false);
             self.line(&format!("</{component}>"));
         }
         self.line("</Components>");

@@ -14,6 +14,7 @@ use toml::de::{DeTable, DeValue};
 use super::file::{Command, Head, Item, Point, Scalar};
 use super::recording::Replay;
 use super::{Identity, Instance, Machine, commands, items, model, parameters, sample};
+use crate::control::Definition;
 use crate::device_model::{DeviceModel, Options, Severity};
 use crate::pipeline::mapping::{Mapping, Parameters, PointRule};
 use crate::protocols::{self, Settings};
@@ -185,23 +186,8 @@ impl Reader<'_> {
             follows_link |= item.value.as_deref().map(str::trim) == Some("link");
             compiled.extend(compiler.item(key, item));
         }
-        let mut commands = BTreeMap::new();
-        for (key, value) in in_order(table(root, "commands")) {
-            let label = format!("command {key:?}");
-            if let Some(command) = self.document.section::<Command>(&label, value, &[]) {
-                commands::check(
-                    &mut self.document,
-                    key,
-                    &command,
-                    &parameters,
-                    &self.points,
-                    &*settings,
-                    &written,
-                );
-                commands.insert(SmolStr::new(key), command);
-            }
-        }
-        let (xml, lines) = model::document(head, &instance.identity, &written);
+        let commands = self.commands(root, &*settings, &parameters, &written, &instance.identity);
+        let (xml, lines) = model::document(head, &instance.identity, &written, instance.is_controlled);
         // What is wrong with items has been told in the profile's own words.
         if !written.is_empty() && self.document.findings.errors() == told {
             self.judge(&xml, &lines, &written);
@@ -222,6 +208,42 @@ impl Reader<'_> {
             parameters: Arc::new(parameters),
             commands,
         })
+    }
+
+    fn commands(
+        &mut self,
+        root: &DeTable<'_>,
+        settings: &dyn Settings,
+        parameters: &Parameters,
+        items: &[(SmolStr, Item)],
+        identity: &Identity,
+    ) -> BTreeMap<SmolStr, Arc<Definition>> {
+        let written = in_order(table(root, "commands"));
+        for (key, _) in items {
+            if !written.is_empty() && commands::RESERVED.contains(&key.as_str()) {
+                let span = self.document.places.of(&format!("items.{key}"));
+                let what = format!("item {key:?}: the gateway's own items for commands are called so");
+                self.document.error(span, what, "take another key");
+            }
+        }
+        let accesses = settings.accesses();
+        let mut definitions = BTreeMap::new();
+        for (key, value) in written {
+            let label = format!("command {key:?}");
+            let Some(command) = self.document.section::<Command>(&label, value, &[]) else { continue };
+            let mut compiler = commands::Compiler {
+                document: &mut self.document,
+                identity,
+                parameters,
+                points: &self.points,
+                accesses: &accesses,
+                items,
+            };
+            if let Some(definition) = compiler.command(key, &command) {
+                definitions.insert(SmolStr::new(key), definition);
+            }
+        }
+        definitions
     }
 
     fn adapter<'i>(&mut self, root: &DeTable<'i>) -> Option<(SmolStr, Box<dyn Settings>, DeTable<'i>)> {

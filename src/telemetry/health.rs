@@ -6,8 +6,9 @@ use guideway_contract::{AdapterId, ConnectionState, Fault, Timestamp};
 use serde_json::{Map, Value, json};
 
 use super::{AdapterView, View};
+use crate::control::{Control, End, Reason, State};
 use crate::northbound::{mqtt, opcua};
-use crate::pipeline::{Reason, SourceCounters};
+use crate::pipeline::{self, SourceCounters};
 
 /// The report, and whether the gateway is ready.
 pub fn report(view: &View) -> (bool, Value) {
@@ -48,8 +49,44 @@ pub fn report(view: &View) -> (bool, Value) {
         "adapters": adapters,
         "destinations": destinations,
         "opcua": view.opcua.get().map(|stats| opc_ua(stats)),
+        "control": view.control.as_ref().map(of_control),
     });
     (ready, report)
+}
+
+/// Control; null when no machine permits a command.
+fn of_control(control: &Control) -> Value {
+    let switch = control.switch().borrow().clone();
+    let counters = control.counters();
+    let ends = State::ALL.map(|state| (state.as_str().to_owned(), counters.ended(state).into()));
+    let reasons =
+        Reason::ALL.iter().map(|reason| (reason, counters.reason(*reason))).filter(|(_, count)| *count > 0);
+    let reasons: Map<String, Value> =
+        reasons.map(|(reason, count)| (reason.as_str().to_owned(), count.into())).collect();
+    let devices = control.status().into_iter().map(|status| {
+        let running = status.running.map(|running| {
+            json!({
+                "id": running.id.as_str(), "command": running.command.as_str(),
+                "requester": running.requester.as_str(), "since": running.since.to_string(),
+            })
+        });
+        let device = json!({
+            "connected": status.is_up, "running": running,
+            "releasePending": status.release_pending.as_deref(),
+            "last": status.last.as_ref().map(End::to_json),
+        });
+        (status.name.to_string(), device)
+    });
+    json!({
+        "enabled": switch.on,
+        "by": switch.by.as_str(),
+        "reason": switch.reason,
+        "since": switch.since.to_string(),
+        "ends": Map::from_iter(ends),
+        "reasons": reasons,
+        "unaudited": counters.unaudited(),
+        "devices": Map::from_iter(devices),
+    })
 }
 
 /// The OPC UA server; null when there is none.
@@ -75,7 +112,10 @@ fn describe(adapter: &AdapterView, tally: Option<&SourceCounters>, now: Timestam
     let examples: Map<String, Value> =
         health.examples().into_iter().map(|(fault, text)| (fault.as_str().into(), text.into())).collect();
     let pipeline: Map<String, Value> = tally.map_or_else(Map::new, |tally| {
-        Reason::ALL.iter().map(|reason| (reason.as_str().into(), tally.get(*reason).into())).collect()
+        pipeline::Reason::ALL
+            .iter()
+            .map(|reason| (reason.as_str().into(), tally.get(*reason).into()))
+            .collect()
     });
     let trouble: Map<String, Value> = tally.map_or_else(Map::new, |tally| {
         tally.examples().into_iter().map(|(reason, text)| (reason.as_str().into(), text.into())).collect()

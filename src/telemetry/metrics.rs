@@ -12,6 +12,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
 use super::{AdapterView, View};
+use crate::control::{self, Control};
 use crate::northbound::mqtt::{State, Status, Watch};
 use crate::northbound::mtconnect::Stats;
 use crate::northbound::opcua;
@@ -47,6 +48,7 @@ impl Collector for Counts {
         pipeline(&mut encoder, view)?;
         journal(&mut encoder, view)?;
         destinations(&mut encoder, view)?;
+        view.control.as_ref().map_or(Ok(()), |control| of_control(&mut encoder, control))?;
         view.http.get().map_or(Ok(()), |stats| http(&mut encoder, stats))?;
         view.opcua.get().map_or(Ok(()), |stats| opc_ua(&mut encoder, stats))
     }
@@ -165,6 +167,29 @@ fn http(encoder: &mut DescriptorEncoder<'_>, stats: &Stats) -> fmt::Result {
     let open = [("connections", &stats.connections), ("streams", &stats.streams), ("groups", &stats.groups)];
     let rows: Vec<_> = open.iter().map(|(what, count)| (vec![("what", *what)], count.get() as f64)).collect();
     gauges(encoder, "http_open", "What is open at the HTTP face", &rows)
+}
+
+fn of_control(encoder: &mut DescriptorEncoder<'_>, control: &Control) -> fmt::Result {
+    let counters_of = control.counters();
+    let ends: Vec<_> = control::State::ALL
+        .iter()
+        .map(|state| (vec![("state", state.as_str())], counters_of.ended(*state)))
+        .collect();
+    counters(encoder, "control_ends", "Requests for commands, by how they ended", &ends)?;
+    let reasons: Vec<_> = control::Reason::ALL
+        .iter()
+        .map(|reason| (vec![("reason", reason.as_str())], counters_of.reason(*reason)))
+        .collect();
+    counters(encoder, "control_reasons", "Requests that did not end well, by the reason", &reasons)?;
+    let unaudited = [(Vec::new(), counters_of.unaudited())];
+    counters(
+        encoder,
+        "control_unaudited",
+        "Refusals of strangers that came too fast for a row each",
+        &unaudited,
+    )?;
+    let on = f64::from(u8::from(control.switch().borrow().on));
+    gauges(encoder, "control_enabled", "Whether commands are carried out", &[(Vec::new(), on)])
 }
 
 fn opc_ua(encoder: &mut DescriptorEncoder<'_>, stats: &opcua::Stats) -> fmt::Result {

@@ -36,6 +36,8 @@ pub struct View {
     pub started: guideway_contract::Timestamp,
     /// The adapters, in the configuration's order.
     pub adapters: Arc<[AdapterView]>,
+    /// Control, where a machine permits commands.
+    pub control: Option<crate::control::Control>,
     /// The MQTT destinations, in the configuration's order.
     pub destinations: Arc<[mqtt::Watch]>,
     /// The HTTP face's counters, once it listens.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::Check;
 use crate::config::configuration::Configuration;
+use crate::control::password;
 use crate::northbound::opcua::{Options, User, security};
 
 /// What stands before every finding.
@@ -128,9 +129,9 @@ impl Check<'_> {
                     "add `password` with what `guideway opcua hash` prints, or `certificate` with a file";
                 self.error(at, format!("{label} has neither password nor certificate"), cure);
             }
-            (password, certificate) => {
+            (hash, certificate) => {
                 // It may be a password: it is not repeated.
-                if let Some(why) = password.as_ref().and_then(|hash| security::password::check(hash).err()) {
+                if let Some(why) = hash.as_ref().and_then(|hash| password::check(hash).err()) {
                     let what = format!("{label}: password: {why}");
                     let cure = "passwords are kept as hashes only: write what `guideway opcua hash` prints";
                     self.error(&format!("{at}.password"), what, cure);

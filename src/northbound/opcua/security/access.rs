@@ -19,8 +19,8 @@ use tokio::sync::Semaphore;
 use super::super::control::Desk;
 use super::super::{Options, Role, StartError};
 use super::certificate::Certificate;
-use super::password;
 use super::rate::Rate;
+use crate::control::password;
 
 /// The library's word for clients without a name; nobody may be called so.
 pub const ANONYMOUS: &str = opcua_server::ANONYMOUS_USER_TOKEN_ID;

@@ -2,15 +2,14 @@
 //!
 //! Doors, one behind the other. The gate ([`Gate`]) lets through what is OPC UA and not too much. The
 //! trust list ([`trust`]) says which client applications may open a session at all, by their
-//! certificates ([`certificate`], kept in a folder, [`pki`]). Users log in by password ([`password`])
-//! or certificate ([`Access`]). Their role says what they may do.
+//! certificates ([`certificate`], kept in a folder, [`pki`]). Users log in by password
+//! ([`crate::control::password`]) or certificate ([`Access`]). Their role says what they may do.
 
 mod access;
 pub mod certificate;
 mod chunk;
 mod discovery;
 mod gate;
-pub mod password;
 pub mod pki;
 mod rate;
 pub(super) mod settings;

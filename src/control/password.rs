@@ -37,7 +37,7 @@ pub fn check(hash: &str) -> Result<(), &'static str> {
 }
 
 /// Whether it is the password of that hash. Takes some 20 ms and 19 MiB with default parameters.
-pub(crate) fn matches(password: &str, hash: &str) -> bool {
+pub fn matches(password: &str, hash: &str) -> bool {
     let Ok(parsed) = PasswordHash::new(hash) else { return false };
     Argon2::default().verify_password(password.as_bytes(), &parsed).is_ok()
 }

@@ -1,0 +1,263 @@
+//! Requests that a stop of the gateway has cut off: how far they had come stands in the audit.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use guideway_contract::Timestamp;
+use serde_json::{Map, Value as Json};
+use smol_str::SmolStr;
+
+use super::audit::{Record, What};
+use super::engine::{Inner, Tag};
+use super::memory::Memory;
+use super::unit::Written;
+use super::{Claim, End, Face, Reason, ReplyTo, Requester, State, values};
+
+/// A request without an end.
+#[derive(Debug)]
+pub(super) struct Orphan {
+    tag: Tag,
+    claim: Claim,
+    /// Only its release steps are left.
+    has_end: bool,
+    /// A write was on its way.
+    wrote: bool,
+    /// What had to be read back was.
+    read_back: bool,
+    /// The machine, or the adapter, has said no to the last write that was tried, and how many were taken before.
+    refused: Option<(Reason, String)>,
+    taken: u64,
+    writes: u64,
+    /// Points and values of release steps.
+    release: Vec<(SmolStr, Json)>,
+    released: bool,
+}
+
+/// Reads the audit, record by record, for what is to be known of earlier runs.
+#[derive(Default)]
+pub(super) struct Reader {
+    memory: Memory,
+    /// By the number of its first row.
+    open: BTreeMap<u64, Orphan>,
+    /// Requests that have ended and whose release steps are not done.
+    unreleased: BTreeMap<u64, Orphan>,
+}
+
+/// What earlier runs have left.
+pub(super) struct Left {
+    pub(super) memory: Memory,
+    pub(super) orphans: Vec<Orphan>,
+}
+
+fn text<'r>(fields: &'r Map<String, Json>, key: &str) -> &'r str {
+    fields.get(key).and_then(Json::as_str).unwrap_or_default()
+}
+
+impl Reader {
+    pub(super) fn take(&mut self, record: Record) {
+        let Record { row, number, hash } = record;
+        let (id, fields) = (row.id, row.fields);
+        let of = fields.get("of").and_then(Json::as_u64).unwrap_or_default();
+        if row.what == What::Request {
+            self.open.insert(number, Orphan::new(Tag { id: id.clone(), of: number }, claim(&id, &fields)));
+            return;
+        }
+        if row.what == What::Released && fields.contains_key("done") {
+            self.unreleased.remove(&of);
+        }
+        let Some(orphan) = self.open.get_mut(&of) else { return };
+        match row.what {
+            What::Begin => {
+                orphan.writes = fields.get("writes").and_then(Json::as_u64).unwrap_or_default();
+                let steps = fields.get("release").and_then(Json::as_array).into_iter().flatten();
+                let step =
+                    |step: &Json| Some((step.get("point")?.as_str()?.into(), step.get("value")?.clone()));
+                orphan.release = steps.filter_map(step).collect();
+            }
+            What::Write => (orphan.wrote, orphan.refused) = (true, None),
+            What::Written => {
+                let cause = text(&fields, "cause").to_owned();
+                match text(&fields, "outcome") {
+                    "done" => orphan.taken += 1,
+                    "refused" => orphan.refused = Some((Reason::WriteRefused, cause)),
+                    "not-sent" => orphan.refused = Some((Reason::NotSent, cause)),
+                    _ => {}
+                }
+            }
+            What::ReadBack => {
+                orphan.read_back = fields.get("ok").and_then(Json::as_bool).unwrap_or_default();
+            }
+            What::Released => orphan.released = fields.contains_key("done"),
+            What::End => {
+                let Some(mut orphan) = self.open.remove(&of) else { return };
+                if fields.contains_key("replayed") || fields.get("counts") == Some(&Json::Bool(false)) {
+                    return;
+                }
+                self.memory.begin(&orphan.claim);
+                self.memory.end(&end(&orphan.claim, &fields, row.time, (number, hash)));
+                if fields.get("released") == Some(&Json::Bool(false)) && !orphan.released {
+                    orphan.has_end = true;
+                    self.unreleased.insert(of, orphan);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn finish(mut self) -> Left {
+        // A request of which nothing is known but that it came may be one that came again.
+        self.open.retain(|_, orphan| {
+            let is_again = self.memory.knows(&orphan.claim.id);
+            self.memory.begin(&orphan.claim);
+            !is_again
+        });
+        let mut orphans: Vec<Orphan> = self.open.into_values().collect();
+        orphans.extend(self.unreleased.into_values());
+        Left { memory: self.memory, orphans }
+    }
+}
+
+impl Orphan {
+    fn new(tag: Tag, claim: Claim) -> Self {
+        Self {
+            tag,
+            claim,
+            has_end: false,
+            wrote: false,
+            read_back: false,
+            refused: None,
+            taken: 0,
+            writes: 0,
+            release: Vec::new(),
+            released: false,
+        }
+    }
+
+    /// How it ended, as far as that is known.
+    fn end(&self) -> End {
+        let claim = &self.claim;
+        let detail = "the gateway stopped before anything was written";
+        let mut end = End::rejected(&claim.id, &claim.device, &claim.command, Reason::GatewayStopped, detail);
+        if !self.wrote {
+            return end;
+        }
+        (end.state, end.reason, end.detail) = match &self.refused {
+            _ if self.read_back => (State::Done, None, String::new()),
+            Some((reason, cause)) if self.taken == 0 => {
+                (State::Rejected, Some(*reason), format!("nothing was written: {cause}"))
+            }
+            Some((reason, cause)) => {
+                let detail = format!("{} of {} writes were done: {cause}", self.taken, self.writes);
+                (State::Failed, Some(*reason), detail)
+            }
+            None => {
+                let detail = format!(
+                    "the gateway stopped after {} of {} writes were known to be done, and before anything was read back",
+                    self.taken, self.writes
+                );
+                (State::TimedOut, Some(Reason::GatewayStopped), detail)
+            }
+        };
+        let untouched = self.refused.is_some() && self.taken == 0;
+        if !self.release.is_empty() && !untouched {
+            end.released = Some(self.released);
+        }
+        end
+    }
+}
+
+impl Inner {
+    /// Ends what earlier runs have left, and lets go of what they held.
+    pub(super) async fn recover(self: &Arc<Self>) {
+        let orphans = std::mem::take(&mut *self.orphans.lock());
+        for orphan in orphans {
+            let unit = self.unit(&orphan.claim.device).ok().cloned();
+            let end = orphan.end();
+            let mut lets_go = end.released == Some(false) || orphan.has_end;
+            if let (true, Some(unit)) = (lets_go, &unit) {
+                let steps: Option<Vec<Written>> = orphan
+                    .release
+                    .iter()
+                    .map(|(name, value)| {
+                        let point = unit.live.find(name)?;
+                        Some(Written { point, name: name.clone(), raw: values::from_audit(value)? })
+                    })
+                    .collect();
+                match steps {
+                    Some(steps) => {
+                        let (inner, tag, unit) = (self.clone(), orphan.tag.clone(), unit.clone());
+                        unit.set_pending(Some(tag.id.clone()));
+                        tokio::spawn(async move { inner.release_until_done(tag, unit, steps).await });
+                    }
+                    None => lets_go = false,
+                }
+            }
+            if (end.released == Some(false) || orphan.has_end) && (!lets_go || unit.is_none()) {
+                tracing::error!(
+                    id = %orphan.claim.id, device = %orphan.claim.device,
+                    "release steps are not done and never will be: the device or its points are gone"
+                );
+            }
+            if orphan.has_end {
+                continue;
+            }
+            let end = self.finish(&orphan.claim, &orphan.tag, end, true, unit.as_ref()).await;
+            if let Some(reply_to) = orphan.claim.reply_to {
+                // Nobody may be listening: the answer stays in the audit.
+                let _ = self.ended.send((reply_to, end));
+            }
+        }
+    }
+}
+
+fn claim(id: &SmolStr, fields: &Map<String, Json>) -> Claim {
+    let face = [Face::Http, Face::Mqtt, Face::OpcUa, Face::Interface, Face::Local]
+        .into_iter()
+        .find(|face| face.as_str() == text(fields, "face"));
+    let reply_to = fields.get("reply").map(|reply| ReplyTo {
+        destination: reply.get("destination").and_then(Json::as_str).unwrap_or_default().into(),
+        topic: reply.get("topic").and_then(Json::as_str).unwrap_or_default().into(),
+        correlation: reply.get("correlation").and_then(Json::as_str).and_then(bytes),
+    });
+    Claim {
+        id: id.clone(),
+        device: text(fields, "device").into(),
+        command: text(fields, "command").into(),
+        arguments: fields.get("arguments").and_then(Json::as_object).cloned().unwrap_or_default(),
+        requester: Requester {
+            name: text(fields, "requester").into(),
+            face: face.unwrap_or(Face::Local),
+            roles: Vec::new(),
+        },
+        expires: Timestamp::parse(text(fields, "expires")).unwrap_or_else(Timestamp::now),
+        dry_run: fields.get("dryRun").and_then(Json::as_bool).unwrap_or_default(),
+        reply_to,
+    }
+}
+
+fn bytes(hex: &str) -> Option<Vec<u8>> {
+    (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(hex.get(at..at + 2)?, 16).ok()).collect()
+}
+
+fn end(claim: &Claim, fields: &Map<String, Json>, time: Timestamp, audit: (u64, SmolStr)) -> End {
+    let reason = text(fields, "reason");
+    let read_back = fields.get("readBack").and_then(Json::as_object).and_then(|all| all.iter().next());
+    let native = |value: &Json| match value {
+        Json::Number(number) => number
+            .as_i64()
+            .map(guideway_contract::Native::Int)
+            .or_else(|| number.as_f64().map(guideway_contract::Native::Float)),
+        other => values::from_audit(other),
+    };
+    End {
+        state: State::parse(text(fields, "state")).unwrap_or(State::TimedOut),
+        reason: Reason::ALL.iter().copied().find(|known| known.as_str() == reason),
+        detail: text(fields, "detail").to_owned(),
+        dry_run: claim.dry_run,
+        read_back: read_back.and_then(|(name, value)| Some((name.as_str().into(), native(value)?))),
+        released: fields.get("released").and_then(Json::as_bool),
+        time,
+        audit,
+        ..End::rejected(&claim.id, &claim.device, &claim.command, Reason::GatewayStopped, "")
+    }
+}
