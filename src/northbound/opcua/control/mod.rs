@@ -89,7 +89,7 @@ impl Desk {
                 Some(Act::Switch { on }) => self.switch_by(token, *on, call).await,
                 None => {
                     let (method, object) = (shown(call.method_id()), shown(call.object_id()));
-                    self.unknown(token, format!("method {method} of {object} is no command"));
+                    self.unknown(token, &format!("method {method} of {object} is no command"));
                     StatusCode::BadMethodInvalid
                 }
             };
@@ -154,7 +154,7 @@ impl Desk {
     pub(super) fn not_bound(&self, token: &UserToken, first: &NodeId, count: usize) {
         let first = shown(first);
         let more = if count > 1 { format!(" and {} others", count - 1) } else { String::new() };
-        self.unknown(token, format!("a write to {first}{more}, which no command is bound to"));
+        self.unknown(token, &format!("a write to {first}{more}, which no command is bound to"));
     }
 
     async fn submit(&self, token: &UserToken, command: &Command, asked: Asked) -> Result<End, StatusCode> {
@@ -218,7 +218,7 @@ impl Desk {
     }
 
     /// Refuses what is no command.
-    fn unknown(&self, token: &UserToken, what: String) {
+    fn unknown(&self, token: &UserToken, what: &str) {
         let who = if token.is_anonymous() { "an anonymous client" } else { token.0.as_str() };
         let detail = format!("{who}: {what}");
         self.control.refuse(Face::OpcUa, End::rejected("", "", "", Reason::UnknownCommand, detail));
