@@ -2,6 +2,7 @@
 
 mod browse;
 mod check;
+mod control;
 mod demo;
 mod import;
 mod machine;
@@ -86,6 +87,12 @@ enum Command {
     /// Who is let in at the OPC UA server: client certificates, passwords, the server's certificate.
     Opcua(opcua::Arguments),
 
+    /// Commands to machines: the panic switch, keys, and signed requests.
+    ///
+    /// `guideway control off` stops all control at once, and for as long as nobody writes `guideway control
+    /// on`, also across restarts. Run it as the user that the gateway runs as.
+    Control(control::Arguments),
+
     /// The device profiles that ship, and the schema that editors use for your own.
     Profiles(profiles::Arguments),
 
@@ -159,6 +166,7 @@ pub fn main() -> ExitCode {
         Command::Replay(replay) => replay::run(&replay, &logging),
         Command::Verify(verify) => verify::run(*verify, &logging),
         Command::Opcua(opcua) => opcua::run(&opcua),
+        Command::Control(control) => control::run(&control),
         Command::Profiles(profiles) => return profiles::run(&profiles),
         Command::Browse(browse) => browse::run(&browse, &logging),
         Command::Import(import) => import::run(&import),

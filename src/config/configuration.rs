@@ -13,7 +13,7 @@ use crate::pipeline::AdapterRules;
 use crate::profile::Machine;
 use crate::profile::file::Scalar;
 use crate::protocols::BusConfig;
-use crate::{device_model, journal};
+use crate::{control, device_model, journal};
 
 use device_model::DeviceModel;
 
@@ -46,7 +46,7 @@ pub struct Configuration {
     /// `[[mqtt]]`
     pub mqtt: Vec<mqtt::Options>,
     /// `[control]`; without it nothing can be controlled.
-    pub control: Option<crate::control::Options>,
+    pub control: Option<control::Options>,
     /// `[log]`
     pub log: Log,
     /// `[telemetry]`

@@ -15,10 +15,11 @@ use super::finding::Findings;
 use super::places::Places;
 use super::source::Source;
 use super::{MOST_TABLES, fields};
+use crate::control;
 use crate::northbound::opcua;
 use crate::reading::{Document, Value};
 
-const SECTIONS: [&str; 11] = [
+const SECTIONS: [&str; 12] = [
     "gateway",
     "model",
     "device",
@@ -28,6 +29,7 @@ const SECTIONS: [&str; 11] = [
     "mtconnect",
     "opcua",
     "mqtt",
+    "control",
     "log",
     "telemetry",
 ];
@@ -65,6 +67,11 @@ impl Reader<'_> {
                     let mut options = opcua::Options::default();
                     self.table(name, value, &mut options);
                     configuration.opcua = Some(options);
+                }
+                "control" => {
+                    let mut options = control::Options::default();
+                    self.table(name, value, &mut options);
+                    configuration.control = Some(options);
                 }
                 "mqtt" => self.tables("mqtt", value, &mut configuration.mqtt, Self::plain),
                 "adapter" => self.adapters(value, &mut configuration),

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::configuration::Configuration;
+use super::configuration::{Configuration, Gateway};
 use super::finding::{Finding, Findings, Report, Severity};
 use super::format::{self, Format};
 use super::places::Places;
@@ -55,6 +55,31 @@ pub fn check(path: &Path) -> Report {
         Err((what, cure)) => findings.error(&Arc::new(Source::new(path, "")), 0..0, what, cure),
     }
     Report { findings: findings.sorted() }
+}
+
+/// What the panic switch needs of a configuration, which may be wrong in any other respect: `[gateway]`, and
+/// `off_file` of `[control]`. Whoever stops the machines has not always the gateway's environment, nor the time to
+/// mend what somebody else has just written.
+///
+/// # Errors
+/// Why the data directory is not known.
+pub fn load_for_switch(path: &Path) -> Result<(Gateway, Option<PathBuf>), String> {
+    let text = text_of(path).map_err(|(what, _)| what)?;
+    let source = Arc::new(Source::new(path, text));
+    let mut findings = Findings::default();
+    let Some((configuration, places)) = read(&source, &mut findings) else {
+        return Err(format!("`{}` is no configuration", path.display()));
+    };
+    let gateway = configuration.gateway;
+    let off_file = configuration.control.and_then(|control| control.off_file);
+    let at = "gateway.data_dir";
+    let lost = places.has(at) && gateway.data_dir.is_none();
+    let unset = gateway.data_dir.as_ref().is_some_and(|folder| folder.to_string_lossy().contains('$'));
+    if lost || unset {
+        let written = source.text().get(places.of(at)).unwrap_or_default();
+        return Err(format!("`{}`: data_dir = {written} cannot be made out here", path.display()));
+    }
+    Ok((gateway, off_file))
 }
 
 fn read(source: &Arc<Source>, findings: &mut Findings) -> Option<(Configuration, Places)> {

@@ -22,7 +22,7 @@ pub use configuration::{
     Adapter, AdapterOptions, Adapters, Configuration, DeviceDetails, Gateway, Instance, Log, LogFormat,
     LogLevel, Telemetry, UnknownDevice,
 };
-pub use load::{check, load, load_text};
+pub use load::{check, load, load_for_switch, load_text};
 pub use machines::errors_of;
 
 /// Tables of one list that are read: far beyond the machines that one gateway can serve.

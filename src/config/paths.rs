@@ -22,6 +22,10 @@ pub(super) fn anchor(configuration: &mut Configuration, folder: &Path) {
         opcua.pki_dir.iter_mut().chain(&mut opcua.nodesets).for_each(anchor);
         opcua.users.iter_mut().filter_map(|user| user.certificate.as_mut()).for_each(anchor);
     }
+    if let Some(control) = &mut configuration.control {
+        control.off_file.iter_mut().for_each(anchor);
+        control.requester.iter_mut().filter_map(|requester| requester.public_key.as_mut()).for_each(anchor);
+    }
     for mqtt in &mut configuration.mqtt {
         let tls = &mut mqtt.tls;
         [&mut tls.ca, &mut tls.certificate, &mut tls.key].into_iter().flatten().for_each(anchor);

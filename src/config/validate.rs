@@ -1,5 +1,6 @@
 //! What the types cannot say: ranges, names, addresses, files.
 
+mod control;
 mod faces;
 mod opcua;
 mod sources;
@@ -29,6 +30,7 @@ pub(super) fn validate(
     check.mtconnect(&configuration.mtconnect);
     check.opcua(configuration);
     check.mqtt(&configuration.mqtt);
+    check.control(configuration);
     check.telemetry(configuration);
 }
 

@@ -126,10 +126,12 @@ impl Tokens {
     ///
     /// # Errors
     /// Why it is not taken. One that has expired is no error here.
+    #[expect(clippy::result_large_err, reason = "what is opened is larger still")]
     pub fn open(&self, signed: &[u8]) -> Result<Opened, Refused> {
         self.open_at(signed, Timestamp::now())
     }
 
+    #[expect(clippy::result_large_err, reason = "what is opened is larger still")]
     fn open_at(&self, signed: &[u8], now: Timestamp) -> Result<Opened, Refused> {
         let refused =
             |reason, detail: String, why| Refused { reason, detail, why, claimed: Claimed::default() };

@@ -76,7 +76,10 @@ fn read_days(text: &str) -> Result<u8, String> {
 
 fn read_hours(text: &str) -> Result<(u16, u16), String> {
     let minute = |text: &str| {
-        let digits = |text: &str| (text.len() == 2).then(|| text.parse::<u16>().ok())?;
+        let digits = |text: &str| {
+            let two = text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit());
+            two.then(|| text.parse::<u16>().ok())?
+        };
         let (hour, minute) = text.trim().split_once(':')?;
         let (hour, minute) = (digits(hour)?, digits(minute)?);
         (minute < 60 && (hour < 24 || (hour, minute) == (24, 0))).then_some(hour * 60 + minute)

@@ -58,20 +58,12 @@ enum Framing {
 
 /// Sends a GET request; an answer other than 200 is an error with its text.
 pub(super) async fn get(address: &Address, target: &str) -> Result<Body, String> {
-    let connect = TcpStream::connect(&address.authority);
-    let mut stream = tokio::time::timeout(Duration::from_secs(10), connect)
-        .await
-        .map_err(|_| "no answer within 10 s".to_owned())?
-        .map_err(|error| error.to_string())?;
     let Address { authority, prefix } = address;
     let request = format!(
         "GET {prefix}{target} HTTP/1.1\r\nHost: {authority}\r\nUser-Agent: guideway-verify\r\n\
          Accept: application/xml\r\nConnection: close\r\n\r\n"
     );
-    stream.write_all(request.as_bytes()).await.map_err(|error| error.to_string())?;
-    let mut body =
-        Body { stream, buffer: BytesMut::new(), framing: Framing::UntilClose, content_type: String::new() };
-    let status = body.head().await?;
+    let (status, body) = exchange(address, request.as_bytes()).await?;
     if status == 200 {
         return Ok(body);
     }
@@ -79,6 +71,38 @@ pub(super) async fn get(address: &Address, target: &str) -> Result<Body, String>
     let text = String::from_utf8_lossy(&text);
     let text: String = text.chars().take(300).collect();
     Err(format!("GET {prefix}{target} was answered {status}: {text}"))
+}
+
+/// Sends a POST request; gives the status and the whole answer, whatever the status.
+pub(super) async fn post(
+    address: &Address,
+    target: &str,
+    content_type: &str,
+    content: &str,
+) -> Result<(u16, Vec<u8>), String> {
+    let Address { authority, prefix } = address;
+    let request = format!(
+        "POST {prefix}{target} HTTP/1.1\r\nHost: {authority}\r\nUser-Agent: guideway\r\n\
+         Accept: application/json\r\nContent-Type: {content_type}\r\nContent-Length: {}\r\n\
+         Connection: close\r\n\r\n{content}",
+        content.len()
+    );
+    let (status, body) = exchange(address, request.as_bytes()).await?;
+    Ok((status, body.whole().await?))
+}
+
+/// One request on a connection of its own; gives the status and the body that follows.
+async fn exchange(address: &Address, request: &[u8]) -> Result<(u16, Body), String> {
+    let connect = TcpStream::connect(&address.authority);
+    let mut stream = tokio::time::timeout(Duration::from_secs(10), connect)
+        .await
+        .map_err(|_| "no answer within 10 s".to_owned())?
+        .map_err(|error| error.to_string())?;
+    stream.write_all(request).await.map_err(|error| error.to_string())?;
+    let mut body =
+        Body { stream, buffer: BytesMut::new(), framing: Framing::UntilClose, content_type: String::new() };
+    let status = body.head().await?;
+    Ok((status, body))
 }
 
 impl Body {

@@ -34,6 +34,20 @@ use payload::Layout;
 use rest::Rest;
 use tape::{SharedTape, Tape};
 
+/// Sends `content` to `target` (an absolute path) below `url` (`http://host[:port][/prefix]`): the status of the
+/// answer and its body, whatever the status.
+///
+/// # Errors
+/// Why there is no answer.
+pub async fn post(
+    url: &str,
+    target: &str,
+    content_type: &str,
+    content: &str,
+) -> Result<(u16, Vec<u8>), String> {
+    http::post(&http::Address::parse(url)?, target, content_type, content).await
+}
+
 /// What is watched, and for how long.
 #[derive(Clone, Debug)]
 pub struct Options {
