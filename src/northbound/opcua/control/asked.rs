@@ -6,9 +6,7 @@ use smol_str::SmolStr;
 
 use super::argument;
 use crate::control::Definition;
-
-/// Longest id of a request.
-const MOST_ID: usize = 64;
+use crate::control::claims::is_id;
 
 /// The arguments that may be left out, behind those of the command.
 pub(super) const TRAILING: [&str; 2] = ["RequestId", "DryRun"];
@@ -101,11 +99,7 @@ impl Wrong {
 
 /// A request's id, as control takes it: no spaces, no quotes, nothing but ASCII.
 fn id(text: &str) -> Result<SmolStr, StatusCode> {
-    let is_fine = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\'' | b'`');
-    if text.len() > MOST_ID || !text.bytes().all(is_fine) {
-        return Err(StatusCode::BadOutOfRange);
-    }
-    Ok(text.into())
+    if is_id(text) { Ok(text.into()) } else { Err(StatusCode::BadOutOfRange) }
 }
 
 fn own_id() -> SmolStr {
