@@ -281,6 +281,7 @@ impl Agent {
                 model: shared.clone(),
                 journal: journal.clone(),
                 data_dir: surroundings.data_dir.clone().unwrap_or_else(|| configuration.gateway.data_dir()),
+                control: control.clone(),
             };
             let face = opcua::Face::start(&options, context).await?;
             opcua_address = Some(face.local_addr());

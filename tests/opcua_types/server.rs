@@ -37,8 +37,13 @@ impl Running {
         let model = Arc::new(ArcSwap::from_pointee(model));
         let (_writer, journal) =
             Journal::open(&journal::Options::default(), None, model.clone()).expect("a journal");
-        let context =
-            Context { gateway: "test".into(), model, journal, data_dir: directory.path().to_owned() };
+        let context = Context {
+            gateway: "test".into(),
+            model,
+            journal,
+            data_dir: directory.path().to_owned(),
+            control: None,
+        };
         let options = Options {
             address: [127, 0, 0, 1].into(),
             port: 0,

@@ -13,6 +13,10 @@ Lines on standard input, each answered with one:
     dead UNIT | alive UNIT          it answers nothing; it answers again
     requests                        how many requests have come
     most                            the largest number of registers or bits that one request read
+    writes                          how many requests have come that write
+    swallow UNIT | spit UNIT        it does what is written and answers nothing; it answers again
+    echo UNIT FROM TO MS            what is written to holding register FROM stands in TO a while later
+    mute UNIT                       no echo any more
 """
 
 import asyncio
@@ -35,7 +39,11 @@ options = dict(option.split("=") for option in sys.argv[2:] if "=" in option)
 bad: set = set()
 failing: dict = {}
 dead: set = set()
-seen = {"requests": 0, "most": 0}
+swallowing: set = set()
+echoes: dict = {}
+tasks: set = set()
+servers: list = []
+seen = {"requests": 0, "most": 0, "writes": 0}
 
 
 def action(unit):
@@ -43,6 +51,8 @@ def action(unit):
         seen["requests"] += 1
         if values is None and function in (3, 4):
             seen["most"] = max(seen["most"], count)
+        if values is not None:
+            seen["writes"] += 1
         if unit in dead:
             await asyncio.Event().wait()
         if unit in failing:
@@ -51,9 +61,30 @@ def action(unit):
             return ExcCodes.ILLEGAL_FUNCTION
         if any((unit, TABLE[function], address + at) in bad for at in range(count)):
             return ExcCodes.ILLEGAL_ADDRESS
+        if values is not None:
+            source, target, pause = echoes.get(unit, (None, None, 0))
+            if function in (6, 16) and source is not None and address <= source < address + len(values):
+                task = asyncio.create_task(later(unit, target, values[source - address], pause))
+                tasks.add(task)
+                task.add_done_callback(tasks.discard)
+            if unit in swallowing:
+                await put(unit, TABLE[function], address, values)
+                await asyncio.Event().wait()
         return None
 
     return act
+
+
+async def put(unit, table, address, values):
+    runtime = servers[0].context.devices[unit]
+    runtime.action, act = None, runtime.action
+    await runtime.async_setValues(READ[table], address, values)
+    runtime.action = act
+
+
+async def later(unit, target, value, pause):
+    await asyncio.sleep(pause / 1000)
+    await put(unit, "holding", target, [value])
 
 
 def device(unit):
@@ -75,10 +106,7 @@ async def answer(server, words):
     match words:
         case ["set", unit, table, start, *values]:
             values = [value == "true" if table in ("coil", "discrete") else int(value) for value in values]
-            runtime = server.context.devices[int(unit)]
-            runtime.action, act = None, runtime.action
-            await runtime.async_setValues(READ[table], int(start), values)
-            runtime.action = act
+            await put(int(unit), table, int(start), values)
             return "ok"
         case ["get", unit, table, start, count]:
             runtime = server.context.devices[int(unit)]
@@ -102,6 +130,20 @@ async def answer(server, words):
             return "ok"
         case ["requests"]:
             return str(seen["requests"])
+        case ["writes"]:
+            return str(seen["writes"])
+        case ["swallow", unit]:
+            swallowing.add(int(unit))
+            return "ok"
+        case ["spit", unit]:
+            swallowing.discard(int(unit))
+            return "ok"
+        case ["echo", unit, source, target, pause]:
+            echoes[int(unit)] = (int(source), int(target), int(pause))
+            return "ok"
+        case ["mute", unit]:
+            echoes.pop(int(unit), None)
+            return "ok"
         case ["most"]:
             return str(seen["most"])
     return "unknown"
@@ -115,6 +157,7 @@ async def main():
     else:
         framer = FramerType.RTU if "rtu" in sys.argv else FramerType.SOCKET
         server = ModbusTcpServer(units, framer=framer, address=("127.0.0.1", int(place)))
+    servers.append(server)
     await server.serve_forever(background=True)
     print("ready", flush=True)
     loop = asyncio.get_running_loop()

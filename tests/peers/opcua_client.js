@@ -362,10 +362,25 @@ class Peer {
     return all;
   }
 
-  async write({ node, value }) {
+  async write({ node, value, type = "Double" }) {
     refuse(await this.session.write({
-      nodeId: node, attributeId: AttributeIds.Value, value: { value: { dataType: DataType.Double, value } },
+      nodeId: node, attributeId: AttributeIds.Value, value: { value: { dataType: DataType[type], value } },
     }));
+  }
+
+  async attribute({ node, name }) {
+    return plain((await this.session.read({ nodeId: node, attributeId: AttributeIds[name] })).value);
+  }
+
+  /** Calls a method with arguments as [type, value]; gives all of the answer. */
+  async command({ node, method, arguments: given = [] }) {
+    const inputArguments = given.map(([type, value]) => ({ dataType: DataType[type], value }));
+    const answer = await this.session.call({ objectId: node, methodId: method, inputArguments });
+    return {
+      status: answer.statusCode.name,
+      arguments: (answer.inputArgumentResults || []).map((status) => status.name),
+      outputs: (answer.outputArguments || []).map(plain),
+    };
   }
 
   async call({ node, method }) {

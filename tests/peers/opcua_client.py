@@ -313,8 +313,33 @@ class Peer:
         )
         return [data(value) for value in values]
 
-    async def write(self, node, value):
-        await self.client.get_node(node).write_value(ua.DataValue(ua.Variant(value, ua.VariantType.Double)))
+    async def write(self, node, value, type="Double"):
+        # As asyncua writes by itself: with the present time as SourceTimestamp.
+        await self.client.get_node(node).write_value(ua.Variant(value, ua.VariantType[type]))
+
+    async def attribute(self, node, name):
+        [value] = await self.read([(ua.NodeId.from_string(node), ua.AttributeIds[name])])
+        return data(value)["value"]
+
+    async def command(self, node, method, arguments=()):
+        """Calls a method with arguments as [type, value]; gives all of the answer."""
+        request = ua.CallMethodRequest()
+        request.ObjectId = ua.NodeId.from_string(node)
+        request.MethodId = ua.NodeId.from_string(method)
+        request.InputArguments = [ua.Variant(value, ua.VariantType[kind]) for kind, value in arguments]
+        [answer] = await self.client.uaclient.call([request])
+        return {
+            "status": answer.StatusCode.name,
+            "arguments": [status.name for status in answer.InputArgumentResults or []],
+            "outputs": [plain(value) for value in answer.OutputArguments or []],
+        }
+
+    async def begin(self, **request):
+        """Calls a method without waiting for its answer, which `ended` gives."""
+        self.begun = asyncio.create_task(self.command(**request))
+
+    async def ended(self):
+        return await self.begun if self.begun.done() else None
 
     async def call(self, node, method):
         await self.client.get_node(node).call_method(ua.NodeId.from_string(method))

@@ -7,6 +7,7 @@
 #![allow(missing_docs, unreachable_pub, reason = "only the tests beside it use this")]
 
 pub mod broker;
+pub mod cell;
 pub mod counting;
 pub mod gateway;
 pub mod http;

@@ -6,10 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use opcua_server::address_space::AddressSpace;
 use opcua_server::diagnostics::DiagnosticsNodeManagerBuilder;
 use opcua_server::node_manager::ServerContext;
-use opcua_server::node_manager::memory::{InMemoryNodeManager, InMemoryNodeManagerBuilder};
 use opcua_server::{Server, ServerBuilder, ServerHandle, ServerInfo};
 use opcua_types::{ServerState, VariableId, Variant};
 use tokio::net::{TcpListener, TcpSocket};
@@ -17,10 +15,11 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::control::Calls;
 use super::events::Announcer;
 use super::feed::Feed;
 use super::security::{Access, Gate, Keeper, keep_registered, settings};
-use super::space::{Shared, Space};
+use super::space::Shared;
 use super::{Context, Options};
 
 /// How long the server may take to say goodbye to its clients.
@@ -109,10 +108,11 @@ impl Face {
         shared.announcer.install(&mut handle.info().type_loaders.write());
         let nodes = handle
             .node_managers()
-            .get_of_type::<InMemoryNodeManager<Space>>()
+            .get_of_type::<Calls>()
+            .and_then(|nodes| nodes.address_space())
             .ok_or_else(|| StartError::Server("the node manager is not there".into()))?;
         let keeper = Keeper::new(options.pki(&shared.context.data_dir), options.trust_all);
-        let feed = Feed::begin(shared, nodes.address_space().clone(), handle.subscriptions().clone());
+        let feed = Feed::begin(shared, nodes, handle.subscriptions().clone());
         let inner = loopback().map_err(|error| {
             StartError::Server(format!("cannot listen on loopback, where the gate hands over: {error}"))
         })?;
@@ -250,15 +250,11 @@ fn build(options: &Options, port: u16, shared: &Arc<Shared>) -> Result<(Server, 
         return Err(StartError::Server(cause.into()));
     }
     let config = settings::config(options, &shared.context, port);
-    let access = Arc::new(Access::of(options)?);
+    let access = Arc::new(Access::of(options, shared.desk.clone())?);
     let space = shared.clone();
     ServerBuilder::from_config(config)
         .without_node_managers()
-        .with_node_manager(InMemoryNodeManagerBuilder::new(
-            move |context: ServerContext, address_space: &mut AddressSpace| {
-                Space::build(space, &context, address_space)
-            },
-        ))
+        .with_node_manager(move |context: ServerContext| Calls::build(space, context))
         .with_node_manager(DiagnosticsNodeManagerBuilder)
         .with_authenticator(access)
         .build_info(settings::build_info())

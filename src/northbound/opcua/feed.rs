@@ -11,6 +11,7 @@ use opcua_server::SubscriptionCache;
 use opcua_server::address_space::{AddressSpace, NodeType};
 use opcua_types::{DataValue, DateTime, NodeId, StatusCode, Variant};
 use rustc_hash::FxHashMap;
+use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
@@ -21,6 +22,7 @@ use super::nodeset::Types;
 use super::space::Shared;
 use super::value;
 use super::watch::{Items, Listeners, with_listeners};
+use crate::control::Switch;
 use crate::device_model::DeviceModel;
 use crate::journal::{Gap, GapCause, ItemState, OutOfRange, Recorded, Selection, Snapshot};
 use crate::pipeline::data_set;
@@ -57,6 +59,8 @@ pub(super) struct Feed {
     sets: FxHashMap<ItemIndex, Arc<DataSet>>,
     /// Whether falling behind was told in the log, until the feed has caught up.
     told: bool,
+    /// The panic switch, where there is control.
+    switch: Option<watch::Receiver<Switch>>,
 }
 
 impl Feed {
@@ -70,7 +74,9 @@ impl Feed {
         let tree = Arc::new(tree(&shared, &model));
         let next = shared.context.journal.bounds().next;
         let sets = FxHashMap::default();
-        let mut feed = Self { shared, address_space, subscriptions, model, tree, next, sets, told: false };
+        let switch = shared.desk.as_ref().map(|desk| desk.switch());
+        let told = false;
+        let mut feed = Self { shared, address_space, subscriptions, model, tree, next, sets, told, switch };
         // The present is always in range.
         if let Ok(snapshot) = feed.shared.context.journal.snapshot(None) {
             feed.adopt(&Tree::default(), &snapshot);
@@ -87,6 +93,7 @@ impl Feed {
         let mut writer_gone = false;
         while !cancel.is_cancelled() {
             changes.borrow_and_update();
+            self.follow_switch();
             if self.step().await {
                 tokio::task::yield_now().await;
                 continue;
@@ -156,6 +163,23 @@ impl Feed {
                 return;
             }
         }
+    }
+
+    /// Shows the panic switch when it was moved.
+    fn follow_switch(&mut self) {
+        let moved = self.switch.as_mut().is_some_and(|switch| switch.has_changed().unwrap_or(false));
+        if !moved {
+            return;
+        }
+        if let Some(switch) = &mut self.switch {
+            switch.mark_unchanged();
+        }
+        let Self { shared, address_space, subscriptions, .. } = self;
+        let mut address_space = address_space.write();
+        with_listeners(subscriptions, |listeners| {
+            let items = &mut *shared.watch.begin(listeners);
+            Target { address_space: &mut address_space, listeners, items, values: 0 }.put_switch(shared);
+        });
     }
 
     /// Hands on what is told by events. No lock is held: the announcer takes its own.
@@ -242,6 +266,7 @@ impl Feed {
                 for change in changes.iter().filter(|change| change.verb & NODE_DELETED != 0) {
                     target.bury(&change.affected);
                 }
+                target.put_switch(shared);
                 sets.clear();
                 let Some(types) = shared.types.get() else { return };
                 for (item, binding) in bindings.iter() {
@@ -269,6 +294,9 @@ fn tree(shared: &Shared, model: &DeviceModel) -> Tree {
             let mut tree = Tree::of(model, types, *machines);
             if let Some(machine_tool) = shared.machine_tool.get() {
                 machine_tool.extend(&mut tree, model, *machines);
+            }
+            if let Some(desk) = &shared.desk {
+                desk.extend(&mut tree, model, *machines);
             }
             tree
         }
@@ -317,6 +345,13 @@ impl Target<'_, '_> {
         self.items.tell(node, &value, self.listeners);
         if let Some(NodeType::Variable(variable)) = self.address_space.find_mut(node) {
             variable.set_data_value(value);
+        }
+    }
+
+    /// What the panic switch shows.
+    fn put_switch(&mut self, shared: &Shared) {
+        for (node, value) in shared.desk.iter().flat_map(|desk| desk.switch_values()) {
+            self.put(&node, value);
         }
     }
 

@@ -6,6 +6,7 @@
 //! [`Binding`](binding::Binding) says: new values of variables, or events.
 
 mod binding;
+mod control;
 mod core;
 mod events;
 mod face;
@@ -24,6 +25,7 @@ use std::path::PathBuf;
 
 use smol_str::SmolStr;
 
+use crate::control::Control;
 use crate::device_model::SharedModel;
 use crate::journal::Journal;
 
@@ -41,4 +43,6 @@ pub struct Context {
     pub journal: Journal,
     /// Where `pki_dir` is by default: a folder that outlives the process.
     pub data_dir: PathBuf,
+    /// Control of the machines; without it nothing can be called or written.
+    pub control: Option<Control>,
 }

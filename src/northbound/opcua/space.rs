@@ -11,15 +11,16 @@ use opcua_server::address_space::{AddressSpace, NodeType};
 use opcua_server::diagnostics::NamespaceMetadata;
 use opcua_server::node_manager::memory::InMemoryNodeManagerImpl;
 use opcua_server::node_manager::{
-    HistoryNode, MethodCall, MonitoredItemRef, MonitoredItemUpdateRef, ParsedReadValueId, RequestContext,
-    ServerContext, WriteNode,
+    HistoryNode, MethodCall, MonitoredItemRef, MonitoredItemUpdateRef, ParsedReadValueId, ParsedWriteValue,
+    RequestContext, ServerContext, WriteNode,
 };
 use opcua_types::{
-    AttributeId, DataEncoding, DataValue, NumericRange, ReadRawModifiedDetails, StatusCode,
+    AttributeId, DataEncoding, DataValue, NodeId, NumericRange, ReadRawModifiedDetails, StatusCode,
     TimestampsToReturn,
 };
 
 use super::binding::Bindings;
+use super::control::Desk;
 use super::core::Core;
 use super::events::Announcer;
 use super::machine_tool::{self, NodeSets};
@@ -47,6 +48,8 @@ pub(super) struct Shared {
     pub(super) stats: Arc<Stats>,
     /// Monitored items that need more than the library does.
     pub(super) watch: Watch,
+    /// Where commands are asked for; not there without control.
+    pub(super) desk: Option<Arc<Desk>>,
 }
 
 impl Shared {
@@ -57,6 +60,7 @@ impl Shared {
         options: &Options,
         stats: Arc<Stats>,
     ) -> Self {
+        let desk = context.control.clone().map(|control| Arc::new(Desk::new(control, &options.users)));
         Self {
             context,
             announcer,
@@ -68,6 +72,7 @@ impl Shared {
             history_values: options.limits.history_values,
             stats,
             watch: Watch::default(),
+            desk,
         }
     }
 
@@ -176,6 +181,15 @@ fn is_refusal(status: StatusCode) -> bool {
     )
 }
 
+/// Why an attribute is not written, unless a command is bound to it.
+fn not_written(address_space: &AddressSpace, wanted: &ParsedWriteValue) -> StatusCode {
+    match address_space.find(&wanted.node_id) {
+        None => StatusCode::BadNodeIdUnknown,
+        Some(found) if has_attribute(found, wanted.attribute_id) => StatusCode::BadNotWritable,
+        Some(_) => StatusCode::BadAttributeIdInvalid,
+    }
+}
+
 fn has_attribute(node: &NodeType, attribute: AttributeId) -> bool {
     let found = node.as_node().get_attribute(
         TimestampsToReturn::Neither,
@@ -281,20 +295,29 @@ impl InMemoryNodeManagerImpl for Space {
 
     async fn write(
         &self,
-        _context: &RequestContext,
+        context: &RequestContext,
         address_space: &RwLock<AddressSpace>,
         nodes_to_write: &mut [&mut WriteNode],
     ) -> Result<(), StatusCode> {
-        // Machines are written to by commands only: no node is writable for anybody.
-        let address_space = address_space.read();
+        // Machines are written to by commands only: no node but those bound to one is writable for anybody.
+        let machines = self.shared.machines.get();
+        let mut not_bound: Option<(NodeId, usize)> = None;
         for node in nodes_to_write {
             let wanted = node.value();
-            let status = match address_space.find(&wanted.node_id) {
-                None => StatusCode::BadNodeIdUnknown,
-                Some(found) if has_attribute(found, wanted.attribute_id) => StatusCode::BadNotWritable,
-                Some(_) => StatusCode::BadAttributeIdInvalid,
-            };
+            let mut status = not_written(&address_space.read(), wanted);
+            if let Some(desk) = &self.shared.desk
+                && status == StatusCode::BadNotWritable
+                && machines == Some(&wanted.node_id.namespace)
+            {
+                match desk.write(context.user_token(), wanted).await {
+                    Some(ended) => status = ended,
+                    None => not_bound.get_or_insert_with(|| (wanted.node_id.clone(), 0)).1 += 1,
+                }
+            }
             node.set_status(status);
+        }
+        if let (Some(desk), Some((first, count))) = (&self.shared.desk, not_bound) {
+            desk.not_bound(context.user_token(), &first, count);
         }
         Ok(())
     }

@@ -91,6 +91,7 @@ impl Stage {
             model: model.clone(),
             journal,
             data_dir: directory.path().to_path_buf(),
+            control: None,
         };
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -120,7 +121,7 @@ impl Stage {
                     Space::build(space, &context, address_space)
                 },
             ))
-            .with_authenticator(Arc::new(Access::of(&options).unwrap()))
+            .with_authenticator(Arc::new(Access::of(&options, None).unwrap()))
             .build()
             .unwrap();
         announcer.install(&mut handle.info().type_loaders.write());

@@ -68,6 +68,7 @@ impl Site {
             model: model.clone(),
             journal: journal.clone(),
             data_dir: folder.path().to_path_buf(),
+            control: None,
         };
         let announcer = Arc::new(Announcer::default());
         let shared = Arc::new(Shared::new(context, announcer, &Options::default(), Arc::<Stats>::default()));

@@ -61,6 +61,23 @@ impl Tree {
         self.nodes.push(node);
     }
 
+    /// The ids of all nodes.
+    pub(super) fn ids(&self) -> impl Iterator<Item = &NodeId> {
+        self.nodes.iter().map(|node| &node.id)
+    }
+
+    /// Lets the variable of a data item be written. False when there is no such variable.
+    pub(super) fn bind(&mut self, variable: &NodeId) -> bool {
+        let node = self.nodes.iter_mut().find(|node| node.id == *variable);
+        match node.map(|node| &mut node.kind) {
+            Some(Kind::Variable { value: held @ (Held::Item | Held::Bound), .. }) => {
+                *held = Held::Bound;
+                true
+            }
+            _ => false,
+        }
+    }
+
     /// By data item: where its observations go, to be added to.
     pub(super) fn bindings_mut(&mut self) -> &mut Bindings {
         &mut self.bindings

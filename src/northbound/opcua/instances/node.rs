@@ -1,6 +1,9 @@
 //! What a node shall be, light enough to be kept and compared; the library's node is made from it.
 
-use opcua_nodes::{AccessLevel, EventNotifier, NodeType, Object, ObjectType, Variable, VariableBuilder};
+use opcua_nodes::{
+    AccessLevel, EventNotifier, Method, NodeBase as _, NodeType, Object, ObjectType, Variable,
+    VariableBuilder,
+};
 use opcua_types::{
     DataTypeId, DataValue, DateTime, LocalizedText, NodeId, QualifiedName, StatusCode, UAString, Variant,
 };
@@ -26,6 +29,11 @@ pub(in crate::northbound::opcua) enum Kind {
     Object { notifies: bool },
     /// An object type that can have instances.
     ObjectType,
+    /// A method that can be called.
+    Method {
+        /// Its Description.
+        about: SmolStr,
+    },
     /// A variable or a property.
     Variable { data_type: NodeId, rank: i32, value: Held },
 }
@@ -37,6 +45,8 @@ pub(in crate::northbound::opcua) enum Held {
     Fixed(Variant),
     /// The value of a data item, with a history.
     Item,
+    /// The same; a command is bound to it, so that it can be written.
+    Bound,
     /// What comes with the value of a data item.
     Live,
     /// Nothing, for the machine does not say it.
@@ -63,9 +73,11 @@ impl Node {
     /// Whether a value that stands in the address space fits this node as well as it did `before`.
     pub(in crate::northbound::opcua) fn keeps_value_of(&self, before: &Self) -> bool {
         let form = |kind: &Kind| match kind {
-            Kind::Variable { data_type, rank, value: held @ (Held::Item | Held::Live | Held::Version) } => {
-                Some((data_type.clone(), *rank, held.clone()))
-            }
+            Kind::Variable {
+                data_type,
+                rank,
+                value: held @ (Held::Item | Held::Bound | Held::Live | Held::Version),
+            } => Some((data_type.clone(), *rank, held.clone())),
             _ => None,
         };
         form(&self.kind).is_some_and(|own| form(&before.kind) == Some(own))
@@ -82,21 +94,30 @@ impl Node {
                 Object::new(&self.id, name, display, notifier).into()
             }
             Kind::ObjectType => ObjectType::new(&self.id, name, display, false).into(),
+            Kind::Method { about } => {
+                let mut method = Method::new(&self.id, name, display, true, true);
+                method.set_description(LocalizedText::new("", about));
+                method.into()
+            }
             Kind::Variable { data_type, rank, value } => {
                 // A variable without a data type is none; only a node set with gaps can lead here.
                 let data_type =
                     if data_type.is_null() { DataTypeId::BaseDataType.into() } else { data_type.clone() };
                 let mut access = AccessLevel::CURRENT_READ;
-                if *value == Held::Item {
+                let is_item = matches!(value, Held::Item | Held::Bound);
+                if is_item {
                     access |= AccessLevel::HISTORY_READ;
+                }
+                if *value == Held::Bound {
+                    access |= AccessLevel::CURRENT_WRITE;
                 }
                 let mut builder = VariableBuilder::new(&self.id, name, display)
                     .data_type(data_type)
                     .value_rank(*rank)
                     .access_level(access)
                     .user_access_level(access)
-                    .historizing(*value == Held::Item);
-                if *value == Held::Item {
+                    .historizing(is_item);
+                if is_item {
                     builder = builder.minimum_sampling_interval(0.0);
                 }
                 if *rank == 1 {
@@ -118,7 +139,7 @@ impl Held {
             // Part 8, 6.3.4: it is to get its value from somewhere, and nothing is connected.
             Self::Nothing => (Variant::Empty, StatusCode::BadNotConnected),
             // The library forgets the status of a variable that has no value at all.
-            Self::Item | Self::Live => (Variant::Empty, StatusCode::BadWaitingForInitialData),
+            Self::Item | Self::Bound | Self::Live => (Variant::Empty, StatusCode::BadWaitingForInitialData),
         };
         DataValue {
             value: Some(value),

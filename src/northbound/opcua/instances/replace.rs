@@ -127,7 +127,7 @@ fn stamp(
 fn data_type(kind: &Kind) -> Option<(&NodeId, i32)> {
     match kind {
         Kind::Variable { data_type, rank, .. } => Some((data_type, *rank)),
-        Kind::Object { .. } | Kind::ObjectType => None,
+        Kind::Object { .. } | Kind::ObjectType | Kind::Method { .. } => None,
     }
 }
 

@@ -16,6 +16,7 @@ use opcua_types::{Error, MessageSecurityMode, NodeId, StatusCode, UAString, User
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 
+use super::super::control::Desk;
 use super::super::{Options, Role, StartError};
 use super::certificate::Certificate;
 use super::rate::Rate;
@@ -42,6 +43,8 @@ pub(crate) struct Access {
     nobody: Arc<str>,
     permits: Arc<Semaphore>,
     wrong: Mutex<Wrong>,
+    /// Who knows who may ask for which command; without control nobody may.
+    desk: Option<Arc<Desk>>,
 }
 
 struct Login {
@@ -59,7 +62,7 @@ struct Wrong {
 
 impl Access {
     /// The users of a configuration.
-    pub(crate) fn of(options: &Options) -> Result<Self, StartError> {
+    pub(crate) fn of(options: &Options, desk: Option<Arc<Desk>>) -> Result<Self, StartError> {
         let mut users = HashMap::new();
         for user in &options.users {
             let refuse = |cause: String| StartError::Server(format!("user {:?}: {cause}", user.name));
@@ -96,6 +99,7 @@ impl Access {
             nobody,
             permits: Arc::new(Semaphore::new(CHECKED_AT_ONCE)),
             wrong: Mutex::new(Wrong { all: Rate::new(WRONG_OF_ALL), of, unknown: Rate::new(WRONG_OF_ONE) }),
+            desk,
         })
     }
 
@@ -208,17 +212,23 @@ impl AuthManager for Access {
 
     fn effective_user_access_level(
         &self,
-        _token: &UserToken,
+        token: &UserToken,
         user_access_level: AccessLevel,
-        _node_id: &NodeId,
+        node_id: &NodeId,
     ) -> AccessLevel {
-        // Machines are written to by commands only.
-        user_access_level & (AccessLevel::CURRENT_READ | AccessLevel::HISTORY_READ)
+        let mut level = user_access_level & (AccessLevel::CURRENT_READ | AccessLevel::HISTORY_READ);
+        // Machines are written to by commands only; very few variables are bound to one.
+        if user_access_level.contains(AccessLevel::CURRENT_WRITE)
+            && self.desk.as_ref().is_some_and(|desk| desk.may_write(token, node_id))
+        {
+            level |= AccessLevel::CURRENT_WRITE;
+        }
+        level
     }
 
     fn is_user_executable(&self, token: &UserToken, method_id: &NodeId) -> bool {
         // The standard's own methods tell a client what it may read anyway.
-        method_id.namespace == 0 || self.role(token) >= Role::Operator
+        method_id.namespace == 0 || self.desk.as_ref().is_some_and(|desk| desk.may_call(token, method_id))
     }
 
     fn user_token_policies(&self, endpoint: &ServerEndpoint) -> Vec<UserTokenPolicy> {
@@ -269,7 +279,7 @@ mod tests {
     }
 
     fn access(users: Vec<User>) -> Access {
-        Access::of(&Options { users, ..Options::default() }).unwrap()
+        Access::of(&Options { users, ..Options::default() }, None).unwrap()
     }
 
     fn endpoint(policy: SecurityPolicy, mode: MessageSecurityMode) -> ServerEndpoint {
@@ -298,8 +308,7 @@ mod tests {
         assert!(access.core_permissions(&token("anna")).read_diagnostics);
         assert!(!access.core_permissions(&token("otto")).read_diagnostics);
         assert!(!access.core_permissions(&token(ANONYMOUS)).read_diagnostics);
-        assert!(access.is_user_executable(&token("anna"), &NodeId::new(3, "start")));
-        assert!(!access.is_user_executable(&token("otto"), &NodeId::new(3, "start")));
+        assert!(!access.is_user_executable(&token("anna"), &NodeId::new(3, "start")), "there is no control");
         assert!(access.is_user_executable(&token("otto"), &NodeId::new(0, 11_492)));
     }
 
@@ -328,7 +337,7 @@ mod tests {
     async fn no_policy_that_is_broken_is_offered_for_any_token() {
         let mut options = Options { anonymous: true, ..Options::default() };
         options.users = vec![user("anna", Some("spindle"), Role::Viewer)];
-        let access = Access::of(&options).unwrap();
+        let access = Access::of(&options, None).unwrap();
         for policy in [
             SecurityPolicy::Basic256Sha256,
             SecurityPolicy::Aes128Sha256RsaOaep,
@@ -370,8 +379,10 @@ mod tests {
     fn a_plain_password_is_refused_without_being_repeated() {
         let mut plain = user("anna", None, Role::Viewer);
         plain.password = Some("spindle".into());
-        let error =
-            Access::of(&Options { users: vec![plain], ..Options::default() }).err().unwrap().to_string();
+        let error = Access::of(&Options { users: vec![plain], ..Options::default() }, None)
+            .err()
+            .unwrap()
+            .to_string();
         assert!(error.contains("guideway opcua hash") && !error.contains("spindle"), "{error}");
     }
 }

@@ -36,6 +36,7 @@ use smol_str::SmolStr;
 use super::binding::{Binding, Shape};
 use super::nodeset::Types;
 use structure::Structure;
+pub(super) use time::date_time;
 
 /// Calls `put` for every value that the observation gives to a variable, in order: the item's own
 /// node, once or (time series) several times, and properties that go with it. Conditions give none.

@@ -1,0 +1,114 @@
+//! The road of commands, in one process, at a foreign peer.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod support;
+
+use std::time::Duration;
+
+use guideway::agent::{Agent, Surroundings};
+use guideway::control::{Claim, Control, End, Face, Reason, State};
+use guideway_contract::Timestamp;
+use guideway_contract::kit::Peer;
+use serde_json::{Value as Json, json};
+use support::cell;
+
+struct Hall {
+    agent: Agent,
+    control: Control,
+    peer: Peer,
+    #[expect(dead_code, reason = "goes with the hall")]
+    folder: tempfile::TempDir,
+    number: u32,
+}
+
+impl Hall {
+    async fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut peer = Peer::python("modbus_peer.py", &[]).await;
+        for line in cell::READY {
+            assert_eq!(peer.say(line).await, "ok", "{line}");
+        }
+        cell::write(folder.path());
+        let text = format!(
+            "[gateway]\nname = \"hall\"\n[mtconnect]\nenabled = false\n[control]\nburst = 1000\n\
+             [[control.requester]]\nname = \"twin\"\nroles = [\"planner\"]\nsecret = \"{}\"\n\
+             [[control.permit]]\nrole = \"planner\"\ndevices = [\"*\"]\ncommands = [\"*\"]\n{}",
+            "s".repeat(40),
+            cell::device("Cell", peer.port())
+        );
+        let loaded = guideway::config::load_text(&folder.path().join("guideway.toml"), text);
+        let (configuration, _) = loaded.unwrap_or_else(|findings| panic!("{findings:?}"));
+        let surroundings = Surroundings { data_dir: Some(folder.path().join("data")), simulated: false };
+        let agent = Box::pin(Agent::start(configuration, surroundings)).await.unwrap();
+        let control = agent.view().control.clone().unwrap();
+        let mut hall = Self { agent, control, peer, folder, number: 0 };
+        hall.ready("Cell", "load").await;
+        hall
+    }
+
+    async fn ready(&mut self, device: &str, command: &str) {
+        let wait = async {
+            while !self.control.is_ready(device, command) {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), wait).await.expect("the machine is ready");
+    }
+
+    fn claim(&mut self, command: &str, arguments: Json) -> Claim {
+        self.number += 1;
+        Claim {
+            id: format!("id-{}", self.number).into(),
+            device: "Cell".into(),
+            command: command.into(),
+            arguments: arguments.as_object().unwrap().clone(),
+            requester: self.control.requester(Face::Local, "twin", &["planner"]),
+            expires: Timestamp::from_nanos(Timestamp::now().nanos() + 60_000_000_000, 9),
+            dry_run: false,
+            reply_to: None,
+        }
+    }
+
+    async fn ask(&mut self, command: &str, arguments: Json) -> End {
+        let claim = self.claim(command, arguments);
+        self.control.submit(claim).await.unwrap()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_relay_is_switched_and_read_back() {
+    let mut hall = Hall::start().await;
+    let begun = std::time::Instant::now();
+    let end = hall.ask("relay", json!({ "on": true })).await;
+    println!("{:?} {}", begun.elapsed(), end.to_json());
+    assert_eq!(end.state, State::Done, "{end:?}");
+    assert_eq!(hall.peer.say("get 1 coil 10 1").await, "true");
+    let end = hall.ask("set_level", json!({ "level": 12.3 })).await;
+    assert_eq!(end.state, State::Done, "{end:?}");
+    assert_eq!(hall.peer.say("get 1 holding 10 1").await, "123");
+    hall.agent.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_is_selected_with_strobe_and_echo_and_let_go() {
+    let mut hall = Hall::start().await;
+    hall.peer.say("echo 1 30 31 50").await;
+    let end = hall.ask("load", json!({ "name": "O1234", "job": 7 })).await;
+    println!("{}", end.to_json());
+    assert_eq!((end.state, end.released), (State::Done, Some(true)), "{end:?}");
+    assert_eq!(hall.peer.say("get 1 holding 30 1").await, "0");
+    assert_eq!(hall.peer.say("get 1 holding 20 1").await, "7");
+    let again = hall.ask("load", json!({ "name": "O1234", "job": 7 })).await;
+    println!("{}", again.to_json());
+    hall.peer.say("mute 1").await;
+    hall.peer.say("set 1 holding 31 0").await;
+    hall.peer.say("set 1 holding 32 5").await;
+    let end = hall.ask("load", json!({ "name": "O1", "job": 8 })).await;
+    println!("{}", end.to_json());
+    hall.peer.say("set 1 holding 32 0").await;
+    let end = hall.ask("load", json!({ "name": "O1", "job": 8 })).await;
+    println!("{}", end.to_json());
+    assert_eq!(end.reason, Some(Reason::NotReadBack));
+    hall.agent.stop().await.unwrap();
+}
