@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use guideway_contract::{Adapter, Backoff};
 
@@ -53,7 +54,8 @@ pub fn sources(configuration: &Configuration) -> Vec<Source> {
             options: instance.options.clone(),
             controlled: controlled(instance, &*adapter),
             adapter,
-            backoff: Backoff::default(),
+            // Back within ten seconds, also when the last pause has just begun and connecting takes a while.
+            backoff: Backoff::new(Duration::from_millis(500), Duration::from_secs(5)),
             mapping: (!machine.mapping.points().is_empty()).then(|| machine.mapping.clone()),
             takes_over: machine.device.is_none(),
         }

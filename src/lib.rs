@@ -26,6 +26,7 @@ pub mod telemetry;
 
 pub mod adapters;
 pub mod agent;
+pub mod coverage;
 pub mod verify;
 
 pub mod cli;

@@ -84,6 +84,9 @@ pub enum StartError {
     /// The OPC UA server cannot start.
     #[error(transparent)]
     OpcUa(#[from] opcua::StartError),
+    /// The request topics cannot be followed.
+    #[error(transparent)]
+    ControlMqtt(#[from] mqtt::control::StartError),
     /// Control cannot be had.
     #[error(transparent)]
     Control(#[from] control::StartError),
@@ -224,6 +227,22 @@ impl Agent {
             faces.push((format!("MQTT {}", destination.name()), destination.into_task()));
         }
 
+        let mut control_watches = Vec::new();
+        for options in &configuration.control_mqtt {
+            let Some(control) = &control else {
+                tracing::warn!(
+                    face = options.name,
+                    "no device permits commands: request topics are not followed"
+                );
+                continue;
+            };
+            let context =
+                mqtt::control::Context { gateway: gateway.as_ref().into(), control: control.clone() };
+            let face = mqtt::control::Face::start(options, context, stop_faces.child_token())?;
+            control_watches.push(face.watch());
+            faces.push((format!("control over MQTT {}", options.name), face.into_task()));
+        }
+
         let view = View {
             gateway: gateway.clone(),
             started,
@@ -235,6 +254,7 @@ impl Agent {
             journal: journal.clone(),
             model: shared.clone(),
             control: control.clone(),
+            control_mqtt: control_watches.into(),
             ready: Arc::new(AtomicBool::new(false)),
         };
         let mut http_address = None;

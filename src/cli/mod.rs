@@ -1,8 +1,10 @@
 //! The command line.
 
+mod audit;
 mod browse;
 mod check;
 mod control;
+mod coverage;
 mod demo;
 mod import;
 mod machine;
@@ -87,6 +89,9 @@ enum Command {
     /// Who is let in at the OPC UA server: client certificates, passwords, the server's certificate.
     Opcua(opcua::Arguments),
 
+    /// The trail of everything that was asked of machines: show it, and look whether it is whole.
+    Audit(audit::Arguments),
+
     /// Commands to machines: the panic switch, keys, and signed requests.
     ///
     /// `guideway control off` stops all control at once, and for as long as nobody writes `guideway control
@@ -137,6 +142,25 @@ enum Command {
     /// The address `replay:FILE` plays it in the machine's place: with `guideway try`, or as a device's
     /// `address` in guideway.toml; `replay:FILE?speed=10&loop` plays it faster and again.
     Record(record::Arguments),
+
+    /// What ISO 23247 asks of a gateway, what answers it here, and what the tests show of it.
+    ///
+    /// A row for each functional entity and requirement that concerns the data collection and
+    /// device control entity, made of a report of the tests and never by hand: passed (all of its
+    /// tests did), passed in part (they did, and do not show everything), failed, not run, not
+    /// shown (no test shows it). Rows of other entities are not applicable. Without a report
+    /// nothing is passed. The texts of the clauses were not read: this is coverage and no
+    /// conformance. docs/iso23247.md says more.
+    ///
+    /// Examples:
+    ///   scripts/test && guideway coverage
+    ///   guideway coverage --results junit.xml --format markdown > coverage.md
+    ///   guideway coverage --strict --format json | jq '.counts'
+    ///
+    /// Exit status: 0; 1 when a report cannot be read, or with --strict when a named test did not
+    /// pass.
+    #[command(verbatim_doc_comment)]
+    Coverage(coverage::Arguments),
 }
 
 /// Where the journal is kept.
@@ -166,6 +190,7 @@ pub fn main() -> ExitCode {
         Command::Replay(replay) => replay::run(&replay, &logging),
         Command::Verify(verify) => verify::run(*verify, &logging),
         Command::Opcua(opcua) => opcua::run(&opcua),
+        Command::Audit(audit) => audit::run(&audit),
         Command::Control(control) => control::run(&control),
         Command::Profiles(profiles) => return profiles::run(&profiles),
         Command::Browse(browse) => browse::run(&browse, &logging),
@@ -173,6 +198,7 @@ pub fn main() -> ExitCode {
         Command::Try(trial) => trial::run(&trial, &logging),
         Command::Tap(tap) => tap::run(&tap, &logging),
         Command::Record(record) => record::run(&record, &logging),
+        Command::Coverage(coverage) => coverage::run(&coverage),
     };
     match result {
         Ok(status) => status,

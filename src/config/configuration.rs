@@ -47,6 +47,8 @@ pub struct Configuration {
     pub mqtt: Vec<mqtt::Options>,
     /// `[control]`; without it nothing can be controlled.
     pub control: Option<control::Options>,
+    /// `[[control.mqtt]]`
+    pub control_mqtt: Vec<mqtt::control::Options>,
     /// `[log]`
     pub log: Log,
     /// `[telemetry]`

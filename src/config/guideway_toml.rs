@@ -68,11 +68,7 @@ impl Reader<'_> {
                     self.table(name, value, &mut options);
                     configuration.opcua = Some(options);
                 }
-                "control" => {
-                    let mut options = control::Options::default();
-                    self.table(name, value, &mut options);
-                    configuration.control = Some(options);
-                }
+                "control" => self.control(value, &mut configuration),
                 "mqtt" => self.tables("mqtt", value, &mut configuration.mqtt, Self::plain),
                 "adapter" => self.adapters(value, &mut configuration),
                 _ => self.document.unknown("section", name, key.span(), &SECTIONS),
@@ -82,6 +78,26 @@ impl Reader<'_> {
             self.devices(value, &mut configuration);
         }
         configuration
+    }
+
+    /// `[control]`, without `[[control.mqtt]]` in it: those are the face's.
+    fn control(&mut self, value: &Value<'_>, configuration: &mut Configuration) {
+        let mut options = control::Options::default();
+        let mut brokers = None;
+        if let DeValue::Table(table) = value.get_ref() {
+            let mut own = table.clone();
+            brokers = own.remove("mqtt");
+            let own = Spanned::new(value.span(), DeValue::Table(own));
+            if let Some(read) = self.document.section("[control]", &own, &["mqtt"]) {
+                options = read;
+            }
+        } else {
+            self.table("control", value, &mut options);
+        }
+        configuration.control = Some(options);
+        if let Some(brokers) = brokers {
+            self.tables("control.mqtt", &brokers, &mut configuration.control_mqtt, Self::plain);
+        }
     }
 
     fn adapters(&mut self, value: &Value<'_>, configuration: &mut Configuration) {

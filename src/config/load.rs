@@ -103,9 +103,12 @@ fn read(source: &Arc<Source>, findings: &mut Findings) -> Option<(Configuration,
     for adapter in &mut configuration.adapters.shdr {
         adapter.settle_name(adapter.config.endpoint().trim_start_matches("shdr://").to_owned());
     }
-    // The destination looks for `$NAME` in its secrets once more, and must not find another one in
+    // The faces look for `$NAME` in their secrets once more, and must not find another one in
     // what has been put in for the first.
-    for secret in configuration.mqtt.iter_mut().flat_map(|mqtt| [&mut mqtt.username, &mut mqtt.password]) {
+    let control =
+        configuration.control_mqtt.iter_mut().flat_map(|mqtt| [&mut mqtt.username, &mut mqtt.password]);
+    let secrets = configuration.mqtt.iter_mut().flat_map(|mqtt| [&mut mqtt.username, &mut mqtt.password]);
+    for secret in secrets.chain(control) {
         if let Some(secret) = secret.as_mut().filter(|secret| secret.starts_with('$')) {
             secret.insert(0, '$');
         }

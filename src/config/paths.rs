@@ -26,8 +26,8 @@ pub(super) fn anchor(configuration: &mut Configuration, folder: &Path) {
         control.off_file.iter_mut().for_each(anchor);
         control.requester.iter_mut().filter_map(|requester| requester.public_key.as_mut()).for_each(anchor);
     }
-    for mqtt in &mut configuration.mqtt {
-        let tls = &mut mqtt.tls;
+    let control = configuration.control_mqtt.iter_mut().map(|mqtt| &mut mqtt.tls);
+    for tls in configuration.mqtt.iter_mut().map(|mqtt| &mut mqtt.tls).chain(control) {
         [&mut tls.ca, &mut tls.certificate, &mut tls.key].into_iter().flatten().for_each(anchor);
     }
 }

@@ -31,6 +31,7 @@ pub(super) fn validate(
     check.opcua(configuration);
     check.mqtt(&configuration.mqtt);
     check.control(configuration);
+    check.control_mqtt(configuration);
     check.telemetry(configuration);
 }
 

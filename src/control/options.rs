@@ -33,8 +33,6 @@ pub struct Options {
     pub requester: Vec<RequesterOptions>,
     /// `[[control.permit]]`
     pub permit: Vec<Permit>,
-    /// `[[control.mqtt]]`
-    pub mqtt: Vec<toml::Table>,
 }
 
 impl Default for Options {
@@ -49,7 +47,6 @@ impl Default for Options {
             off_file: None,
             requester: Vec::new(),
             permit: Vec::new(),
-            mqtt: Vec::new(),
         }
     }
 }

@@ -142,7 +142,7 @@ mod tests {
     }
 
     fn requester(face: Face, roles: &[&str]) -> Requester {
-        Requester { name: "anna".into(), face, roles: roles.iter().map(|role| SmolStr::new(role)).collect() }
+        Requester { name: "anna".into(), face, roles: roles.iter().map(SmolStr::new).collect() }
     }
 
     fn at(text: &str) -> Timestamp {

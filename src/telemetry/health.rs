@@ -22,6 +22,7 @@ pub fn report(view: &View) -> (bool, Value) {
         .map(|(id, adapter)| describe(adapter, view.pipeline.adapter(id), now))
         .collect();
     let destinations: Vec<mqtt::Status> = view.destinations.iter().map(mqtt::Watch::status).collect();
+    let requests: Vec<_> = view.control_mqtt.iter().map(mqtt::control::Watch::status).collect();
     let report = json!({
         "ready": ready,
         "gateway": &*view.gateway,
@@ -50,6 +51,7 @@ pub fn report(view: &View) -> (bool, Value) {
         "destinations": destinations,
         "opcua": view.opcua.get().map(|stats| opc_ua(stats)),
         "control": view.control.as_ref().map(of_control),
+        "controlMqtt": requests,
     });
     (ready, report)
 }

@@ -13,7 +13,7 @@ use prometheus_client::registry::Registry;
 
 use super::{AdapterView, View};
 use crate::control::{self, Control};
-use crate::northbound::mqtt::{State, Status, Watch};
+use crate::northbound::mqtt::{self, State, Status, Watch};
 use crate::northbound::mtconnect::Stats;
 use crate::northbound::opcua;
 use crate::pipeline::Reason;
@@ -49,6 +49,7 @@ impl Collector for Counts {
         journal(&mut encoder, view)?;
         destinations(&mut encoder, view)?;
         view.control.as_ref().map_or(Ok(()), |control| of_control(&mut encoder, control))?;
+        control_mqtt(&mut encoder, view)?;
         view.http.get().map_or(Ok(()), |stats| http(&mut encoder, stats))?;
         view.opcua.get().map_or(Ok(()), |stats| opc_ua(&mut encoder, stats))
     }
@@ -167,6 +168,35 @@ fn http(encoder: &mut DescriptorEncoder<'_>, stats: &Stats) -> fmt::Result {
     let open = [("connections", &stats.connections), ("streams", &stats.streams), ("groups", &stats.groups)];
     let rows: Vec<_> = open.iter().map(|(what, count)| (vec![("what", *what)], count.get() as f64)).collect();
     gauges(encoder, "http_open", "What is open at the HTTP face", &rows)
+}
+
+fn control_mqtt(encoder: &mut DescriptorEncoder<'_>, view: &View) -> fmt::Result {
+    let statuses: Vec<_> = view.control_mqtt.iter().map(mqtt::control::Watch::status).collect();
+    let counts = statuses.iter().flat_map(|status| {
+        [
+            ("requests", status.requests),
+            ("duplicates", status.duplicates),
+            ("refused", status.refused),
+            ("answers", status.answers),
+            ("lost", status.lost),
+            ("renewed", status.renewed),
+            ("reconnects", status.reconnects),
+        ]
+        .map(|(what, count)| (vec![("broker", status.name.as_str()), ("what", what)], count))
+    });
+    let counts: Vec<(Labels<'_>, u64)> = counts.collect();
+    counters(encoder, "control_mqtt", "What came on the request topics of each broker", &counts)?;
+    let connected = statuses.iter().map(|status| {
+        let is = status.state == State::Connected;
+        (vec![("broker", status.name.as_str())], f64::from(u8::from(is)))
+    });
+    let connected: Vec<(Labels<'_>, f64)> = connected.collect();
+    gauges(encoder, "control_mqtt_connected", "1 while the broker is connected", &connected)?;
+    let waiting: Vec<(Labels<'_>, f64)> = statuses
+        .iter()
+        .map(|status| (vec![("broker", status.name.as_str())], status.waiting as f64))
+        .collect();
+    gauges(encoder, "control_mqtt_waiting", "Answers that wait for the broker", &waiting)
 }
 
 fn of_control(encoder: &mut DescriptorEncoder<'_>, control: &Control) -> fmt::Result {

@@ -38,6 +38,8 @@ pub struct View {
     pub adapters: Arc<[AdapterView]>,
     /// Control, where a machine permits commands.
     pub control: Option<crate::control::Control>,
+    /// The brokers whose request topics are followed, in the configuration's order.
+    pub control_mqtt: Arc<[mqtt::control::Watch]>,
     /// The MQTT destinations, in the configuration's order.
     pub destinations: Arc<[mqtt::Watch]>,
     /// The HTTP face's counters, once it listens.

@@ -1,5 +1,7 @@
 //! `[control]`.
 
+mod mqtt;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 

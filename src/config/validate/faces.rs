@@ -137,31 +137,12 @@ impl Check<'_> {
     fn destination(&mut self, options: &mqtt::Options, path: &str) {
         let label = format!("mqtt {:?}", options.name);
         let at = |key: &str| format!("{path}.{key}");
-        let before = self.findings.errors();
-        let files = &options.tls;
-        let named = [("tls.ca", &files.ca), ("tls.certificate", &files.certificate), ("tls.key", &files.key)];
-        for (key, file) in named {
-            if let Some(file) = file {
-                self.file(&at(key), &format!("{label}: {key}"), file);
-            }
-        }
-        let missing = self.findings.errors() > before;
-        for found in options.check() {
-            if missing && found.key == "tls" {
-                continue; // told already, with the very file
-            }
-            let what = format!("{label}: {}: {}", found.key, found.what);
-            if found.warning {
-                self.warning(&at(found.key), what, found.cure);
-            } else {
-                self.error(&at(found.key), what, found.cure);
-            }
-        }
+        self.broker(&label, path, &options.tls, options.check());
         if options.session_expiry > Duration::from_secs(u64::from(u32::MAX)) {
             let what = format!("{label}: session_expiry is longer than MQTT allows");
             self.error(&at("session_expiry"), what, "write at most \"4294967295s\"");
         }
-        self.password(&label, path, options);
+        self.password(&label, path, options.password.as_deref(), &options.url);
         let name = match options.layout {
             Layout::Mtconnect => "mtconnect",
             Layout::Entity => "entity",
@@ -181,8 +162,32 @@ impl Check<'_> {
         }
     }
 
-    fn password(&mut self, label: &str, path: &str, options: &mqtt::Options) {
-        if options.password.as_ref().is_none_or(String::is_empty) {
+    /// What a face found in the options of a connection to a broker, with its files looked for first.
+    pub(super) fn broker(&mut self, label: &str, path: &str, tls: &mqtt::Tls, found: Vec<mqtt::Finding>) {
+        let at = |key: &str| format!("{path}.{key}");
+        let before = self.findings.errors();
+        let named = [("tls.ca", &tls.ca), ("tls.certificate", &tls.certificate), ("tls.key", &tls.key)];
+        for (key, file) in named {
+            if let Some(file) = file {
+                self.file(&at(key), &format!("{label}: {key}"), file);
+            }
+        }
+        let missing = self.findings.errors() > before;
+        for found in found {
+            if missing && found.key == "tls" {
+                continue; // told already, with the very file
+            }
+            let what = format!("{label}: {}: {}", found.key, found.what);
+            if found.warning {
+                self.warning(&at(found.key), what, found.cure);
+            } else {
+                self.error(&at(found.key), what, found.cure);
+            }
+        }
+    }
+
+    pub(super) fn password(&mut self, label: &str, path: &str, password: Option<&str>, url: &str) {
+        if password.is_none_or(str::is_empty) {
             return;
         }
         let at = |key: &str| format!("{path}.{key}");
@@ -192,7 +197,7 @@ impl Check<'_> {
             let what = format!("{label}: the password stands in the file");
             self.warning(&at("password"), what, "write `$NAME` and set NAME in the environment");
         }
-        if matches!(options.url.split_once("://"), Some(("mqtt" | "tcp", _))) {
+        if matches!(url.split_once("://"), Some(("mqtt" | "tcp", _))) {
             let what = format!("{label}: the password is sent without encryption");
             self.warning(&at("url"), what, "write `mqtts://` outside of a network of your own");
         }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::address::Address;
 use super::layout::Template;
-use super::{Layout, Options, ProtocolVersion, secret, tls};
+use super::{Layout, Options, ProtocolVersion, Tls, secret, tls};
 
 /// One thing that is wrong or has no effect.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,43 +30,18 @@ impl Options {
     }
 
     fn check_connection(&self, findings: &mut Findings) {
-        if self.name.is_empty() || self.name.chars().any(char::is_control) {
-            findings.error("name", "the name is empty or has control characters", "give it a short name");
-        }
-        match Address::parse(&self.url) {
-            Err(what) => findings.error("url", what, "write mqtt://host:1883 or mqtts://host:8883"),
-            Ok(address) if address.tls => {
-                if let Err(what) = tls::client_config(&self.tls) {
-                    findings.error("tls", what, "mend the file or the path");
-                }
-            }
-            Ok(_) => {
-                let tls = &self.tls;
-                if tls.ca.is_some() || tls.certificate.is_some() || tls.key.is_some() {
-                    let what = "certificates have no effect because the URL says mqtt://";
-                    findings.error("tls", what, "write mqtts:// (port 8883), or take the table out");
-                }
-            }
-        }
-        for (key, given) in [("username", &self.username), ("password", &self.password)] {
-            if let Some(Err(what)) = given.as_deref().map(secret::resolve) {
-                findings.error(key, what, "set the variable, or write the value itself");
-            }
-        }
-        if self.password.is_some() && self.username.is_none() {
-            findings.error("password", "a password needs a user name", "give `username` as well");
-        }
-        if self.keep_alive < Duration::from_secs(1) || self.keep_alive > Duration::from_secs(65_535) {
-            let what = "the keep-alive is out of range (1s to 65535s)";
-            findings.error("keep_alive", what, "write for example \"30s\"");
-        }
+        findings.connection(&Connection {
+            name: &self.name,
+            url: &self.url,
+            client_id: self.client_id.as_deref(),
+            username: self.username.as_deref(),
+            password: self.password.as_deref(),
+            tls: &self.tls,
+            keep_alive: self.keep_alive,
+        });
         if self.version == ProtocolVersion::V311 && !self.clean_session {
             let what = "a session that is kept has no effect with MQTT 3.1.1";
             findings.warning("clean_session", what, "take it out, or use version = \"5\"");
-        }
-        if self.client_id.as_ref().is_some_and(|id| id.is_empty() || id.len() > 65_535) {
-            let what = "the client id is empty or longer than 65,535 bytes";
-            findings.error("client_id", what, "give one that no other client of the broker has");
         }
     }
 
@@ -144,16 +119,64 @@ impl Options {
     }
 }
 
+/// What every connection to a broker has.
+pub(super) struct Connection<'o> {
+    pub(super) name: &'o str,
+    pub(super) url: &'o str,
+    pub(super) client_id: Option<&'o str>,
+    pub(super) username: Option<&'o str>,
+    pub(super) password: Option<&'o str>,
+    pub(super) tls: &'o Tls,
+    pub(super) keep_alive: Duration,
+}
+
 #[derive(Default)]
-struct Findings(Vec<Finding>);
+pub(super) struct Findings(pub(super) Vec<Finding>);
 
 impl Findings {
-    fn error(&mut self, key: &'static str, what: impl Into<String>, cure: &str) {
+    pub(super) fn error(&mut self, key: &'static str, what: impl Into<String>, cure: &str) {
         self.0.push(Finding { key, what: what.into(), cure: cure.into(), warning: false });
     }
 
-    fn warning(&mut self, key: &'static str, what: impl Into<String>, cure: &str) {
+    pub(super) fn warning(&mut self, key: &'static str, what: impl Into<String>, cure: &str) {
         self.0.push(Finding { key, what: what.into(), cure: cure.into(), warning: true });
+    }
+
+    pub(super) fn connection(&mut self, given: &Connection<'_>) {
+        if given.name.is_empty() || given.name.chars().any(char::is_control) {
+            self.error("name", "the name is empty or has control characters", "give it a short name");
+        }
+        match Address::parse(given.url) {
+            Err(what) => self.error("url", what, "write mqtt://host:1883 or mqtts://host:8883"),
+            Ok(address) if address.tls => {
+                if let Err(what) = tls::client_config(given.tls) {
+                    self.error("tls", what, "mend the file or the path");
+                }
+            }
+            Ok(_) => {
+                let tls = given.tls;
+                if tls.ca.is_some() || tls.certificate.is_some() || tls.key.is_some() {
+                    let what = "certificates have no effect because the URL says mqtt://";
+                    self.error("tls", what, "write mqtts:// (port 8883), or take the table out");
+                }
+            }
+        }
+        for (key, given) in [("username", given.username), ("password", given.password)] {
+            if let Some(Err(what)) = given.map(secret::resolve) {
+                self.error(key, what, "set the variable, or write the value itself");
+            }
+        }
+        if given.password.is_some() && given.username.is_none() {
+            self.error("password", "a password needs a user name", "give `username` as well");
+        }
+        if given.keep_alive < Duration::from_secs(1) || given.keep_alive > Duration::from_secs(65_535) {
+            let what = "the keep-alive is out of range (1s to 65535s)";
+            self.error("keep_alive", what, "write for example \"30s\"");
+        }
+        if given.client_id.is_some_and(|id| id.is_empty() || id.len() > 65_535) {
+            let what = "the client id is empty or longer than 65,535 bytes";
+            self.error("client_id", what, "give one that no other client of the broker has");
+        }
     }
 }
 

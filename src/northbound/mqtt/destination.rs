@@ -130,7 +130,7 @@ impl Destination {
     /// Ends it at once, as a crash would: no good-bye, so that the broker publishes the last will.
     pub fn abort(&self) {
         self.task.abort();
-        self.watch.health.set_state(State::Stopped);
+        self.watch.health.link.set_state(State::Stopped);
     }
 }
 
@@ -139,7 +139,7 @@ async fn supervise(mut pump: Pump, connect: ConnectOptions, cancel: Cancellation
     let health = pump.health().clone();
     let name = pump.name().to_owned();
     while !cancel.is_cancelled() {
-        health.set_state(State::Connecting);
+        health.link.set_state(State::Connecting);
         let attempt = tokio::select! {
             attempt = Session::connect(&connect) => attempt,
             () = cancel.cancelled() => break,
@@ -147,9 +147,7 @@ async fn supervise(mut pump: Pump, connect: ConnectOptions, cancel: Cancellation
         let cause = match attempt {
             Err(error) => error.to_string(),
             Ok(session) => {
-                Health::count(&health.connections);
-                health.set_state(State::Connected);
-                health.set_error(None);
+                health.link.connected();
                 tracing::info!(destination = name, host = connect.host, port = connect.port, "connected");
                 match Box::pin(pump.run(session, &cancel)).await {
                     End::Stopped => break,
@@ -162,10 +160,10 @@ async fn supervise(mut pump: Pump, connect: ConnectOptions, cancel: Cancellation
                 }
             }
         };
-        health.set_state(State::Waiting);
+        health.link.set_state(State::Waiting);
         let pause = backoff.pause();
         let pause_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
-        if health.set_error(Some(&cause)) {
+        if health.link.set_error(Some(&cause)) {
             tracing::warn!(destination = name, cause, pause_ms, "not connected; nothing is lost meanwhile");
         } else {
             tracing::debug!(destination = name, cause, pause_ms, "not connected");
@@ -175,19 +173,13 @@ async fn supervise(mut pump: Pump, connect: ConnectOptions, cancel: Cancellation
             () = cancel.cancelled() => {}
         }
     }
-    health.set_state(State::Stopped);
+    health.link.set_state(State::Stopped);
 }
 
 fn connect_options(options: &Options, context: &Context) -> Result<ConnectOptions, String> {
     let address = Address::parse(&options.url)?;
     let tls = if address.tls { Some(tls::client_config(&options.tls)?) } else { None };
-    let credentials = match &options.username {
-        Some(name) => {
-            let password = options.password.as_deref().map(secret::resolve).transpose()?;
-            Some((secret::resolve(name)?, password.unwrap_or_default()))
-        }
-        None => None,
-    };
+    let credentials = secret::credentials(options.username.as_deref(), options.password.as_deref())?;
     let session_expiry = if options.clean_session { Duration::ZERO } else { options.session_expiry };
     Ok(ConnectOptions {
         version: options.version,
@@ -200,6 +192,7 @@ fn connect_options(options: &Options, context: &Context) -> Result<ConnectOption
         session_expiry: u32::try_from(session_expiry.as_secs()).unwrap_or(u32::MAX),
         in_flight: options.in_flight,
         will: will(options, context),
+        listen: None,
     })
 }
 

@@ -51,35 +51,37 @@ pub struct Status {
     pub last_error: Option<String>,
 }
 
-/// The counters behind a [`Status`].
+/// How a connection that is kept up is doing.
 #[derive(Debug, Default)]
-pub(super) struct Health {
+pub(super) struct Link {
     state: AtomicU8,
-    pub(super) published: AtomicU64,
-    pub(super) acknowledged: AtomicU64,
-    pub(super) retried: AtomicU64,
-    pub(super) refused: AtomicU64,
-    pub(super) gaps: AtomicU64,
-    pub(super) connections: AtomicU64,
+    connections: AtomicU64,
     last_error: Mutex<Option<String>>,
 }
 
-impl Health {
-    pub(super) fn count(counter: &AtomicU64) {
-        counter.fetch_add(1, Relaxed);
-    }
-
+impl Link {
     pub(super) fn set_state(&self, state: State) {
         self.state.store(state as u8, Relaxed);
     }
 
-    fn state(&self) -> State {
+    pub(super) fn state(&self) -> State {
         match self.state.load(Relaxed) {
             1 => State::Connected,
             2 => State::Waiting,
             3 => State::Stopped,
             _ => State::Connecting,
         }
+    }
+
+    /// There is a connection (again).
+    pub(super) fn connected(&self) {
+        self.connections.fetch_add(1, Relaxed);
+        self.set_state(State::Connected);
+        self.set_error(None);
+    }
+
+    pub(super) fn reconnects(&self) -> u64 {
+        self.connections.load(Relaxed).saturating_sub(1)
     }
 
     /// Sets or clears what went wrong; true when it is news.
@@ -92,11 +94,32 @@ impl Health {
         news
     }
 
+    pub(super) fn last_error(&self) -> Option<String> {
+        self.last_error.lock().clone()
+    }
+}
+
+/// The counters behind a [`Status`].
+#[derive(Debug, Default)]
+pub(super) struct Health {
+    pub(super) link: Link,
+    pub(super) published: AtomicU64,
+    pub(super) acknowledged: AtomicU64,
+    pub(super) retried: AtomicU64,
+    pub(super) refused: AtomicU64,
+    pub(super) gaps: AtomicU64,
+}
+
+impl Health {
+    pub(super) fn count(counter: &AtomicU64) {
+        counter.fetch_add(1, Relaxed);
+    }
+
     pub(super) fn status(&self, name: &str, url: &str, cursor: u64, next: u64) -> Status {
         Status {
             name: name.to_owned(),
             url: url.to_owned(),
-            state: self.state(),
+            state: self.link.state(),
             cursor,
             backlog: next.saturating_sub(cursor),
             published: self.published.load(Relaxed),
@@ -104,8 +127,8 @@ impl Health {
             retried: self.retried.load(Relaxed),
             refused: self.refused.load(Relaxed),
             gaps: self.gaps.load(Relaxed),
-            reconnects: self.connections.load(Relaxed).saturating_sub(1),
-            last_error: self.last_error.lock().clone(),
+            reconnects: self.link.reconnects(),
+            last_error: self.link.last_error(),
         }
     }
 }

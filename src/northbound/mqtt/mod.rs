@@ -7,6 +7,7 @@
 
 mod address;
 mod check;
+pub mod control;
 mod course;
 mod destination;
 mod health;

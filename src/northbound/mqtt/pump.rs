@@ -114,7 +114,11 @@ impl Pump {
             self.fill(&session, &mut course).await;
             if course.over {
                 break tokio::time::timeout(Duration::from_secs(1), session.over()).await.unwrap_or_else(
-                    |_| Ended { cause: "the connection takes no more messages".into(), silent: true },
+                    |_| Ended {
+                        cause: "the connection takes no more messages".into(),
+                        silent: true,
+                        choked: false,
+                    },
                 );
             }
             let wake = course.wake();
@@ -146,7 +150,7 @@ impl Pump {
                 }
                 () = tokio::time::sleep_until(stalled), if in_flight => {
                     let cause = format!("no acknowledgement for {} s", ACK_PATIENCE.as_secs());
-                    break Ended { cause, silent: true };
+                    break Ended { cause, silent: true, choked: false };
                 }
             }
         };
@@ -364,6 +368,7 @@ impl Pump {
             properties: Properties {
                 content_type: single.content_type(),
                 origin: Some((origin.instance, origin.sequence)),
+                correlation: None,
             },
         };
         self.publish_observations(session, course, message, (*sequence, *sequence, 1), Some(sequence + 1));
@@ -378,6 +383,7 @@ impl Pump {
             properties: Properties {
                 content_type: Some(CONTENT_TYPE),
                 origin: Some((self.context.journal.instance_id(), sheaf.first)),
+                correlation: None,
             },
         };
         let range = (sheaf.first, sheaf.last, sheaf.count);
@@ -419,7 +425,7 @@ impl Pump {
             payload,
             qos: course.qos,
             retain: retain && course.retain,
-            properties: Properties { content_type, origin: None },
+            properties: Properties { content_type, ..Properties::default() },
         };
         match session.publish(message) {
             Ok(ack) => {
@@ -480,7 +486,7 @@ impl Pump {
             Delivery::Unfit { reason } => (reason, true),
         };
         Health::count(&self.health.refused);
-        let news = self.health.set_error(Some(&format!("the broker refused a message: {reason}")));
+        let news = self.health.link.set_error(Some(&format!("the broker refused a message: {reason}")));
         if news {
             let first = match &sent {
                 Sent::Observations { first, .. } => Some(*first),

@@ -14,6 +14,16 @@ pub(super) fn resolve(given: &str) -> Result<String, String> {
     })
 }
 
+/// User name and password of a connection; none without a user name.
+pub(super) fn credentials(
+    username: Option<&str>,
+    password: Option<&str>,
+) -> Result<Option<(String, String)>, String> {
+    let Some(name) = username else { return Ok(None) };
+    let password = password.map(resolve).transpose()?;
+    Ok(Some((resolve(name)?, password.unwrap_or_default())))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,9 +1,10 @@
-//! One connection to a broker: connect, publish and learn what became of it.
+//! One connection to a broker: connect, publish and learn what became of it; listen, where that is asked for.
 //!
 //! This is the only place that knows the client library. Each connection gets a client of its own
 //! that is thrown away with it, because the journal is the only truth: what the client still held
 //! is read from the journal again, and so nothing is repeated or lost behind our back.
 
+mod incoming;
 mod v4;
 mod v5;
 
@@ -14,9 +15,11 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::ProtocolVersion;
+pub(super) use incoming::{Event, Incoming, Listen, Receipt};
 
 /// The longest topic MQTT can carry, in bytes (MQTT 5, 1.5.4).
 const MOST_TOPIC_BYTES: usize = 65_535;
@@ -44,6 +47,8 @@ pub(super) struct ConnectOptions {
     pub(super) session_expiry: u32,
     pub(super) in_flight: u16,
     pub(super) will: Option<Will>,
+    /// What is listened to; a destination listens to nothing.
+    pub(super) listen: Option<Listen>,
 }
 
 /// What the broker publishes when the connection is lost.
@@ -79,11 +84,13 @@ pub(super) struct Message {
 }
 
 /// What MQTT 5 says about a message beside its payload.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Properties {
     pub(super) content_type: Option<&'static str>,
     /// User properties `instance` and `sequence`.
     pub(super) origin: Option<(u64, u64)>,
+    /// What the request was sent with that this answers.
+    pub(super) correlation: Option<Bytes>,
 }
 
 /// What became of a message.
@@ -160,6 +167,8 @@ pub(super) struct Ended {
     pub(super) cause: String,
     /// Whether it was given up because nothing came, and not closed by the broker.
     pub(super) silent: bool,
+    /// Whether the broker sent what cannot be read, and will send it again.
+    pub(super) choked: bool,
 }
 
 enum Client {
@@ -172,6 +181,7 @@ pub(super) struct Session {
     client: Client,
     limits: Limits,
     driver: JoinHandle<Ended>,
+    incoming: Option<mpsc::Receiver<Box<Incoming>>>,
 }
 
 impl Session {
@@ -202,10 +212,35 @@ impl Session {
 
     /// Waits for the end of the connection and says why it ended.
     pub(super) async fn over(&mut self) -> Ended {
-        (&mut self.driver).await.unwrap_or_else(|error| Ended {
-            cause: format!("the connection's task ended: {error}"),
-            silent: true,
-        })
+        (&mut self.driver).await.unwrap_or_else(|error| Ended::lost(&error))
+    }
+
+    /// Waits for the end of the connection or, while `listening`, for a message. Not to be called again after the end.
+    pub(super) async fn event(&mut self, listening: bool) -> Event {
+        let Self { driver, incoming, .. } = self;
+        let next = async {
+            match incoming.as_mut().filter(|_| listening) {
+                Some(incoming) => incoming.recv().await,
+                None => None,
+            }
+        };
+        tokio::select! {
+            biased;
+            ended = driver => Event::Over(ended.unwrap_or_else(|error| Ended::lost(&error))),
+            Some(message) = next => Event::Message(message),
+        }
+    }
+
+    /// Acknowledges a message. False when the connection cannot take that: then the broker sends it again.
+    pub(super) fn acknowledge(&self, receipt: Receipt) -> bool {
+        use incoming::Kind;
+        match (&self.client, receipt.0) {
+            (_, Kind::None) => true,
+            (Client::V4(client), Kind::V4(ack)) => client.try_manual_ack(ack).is_ok(),
+            (Client::V5(client), Kind::V5(ack)) => client.try_manual_ack(ack).is_ok(),
+            // A receipt of another connection.
+            (Client::V4(_), Kind::V5(_)) | (Client::V5(_), Kind::V4(_)) => false,
+        }
     }
 
     /// Says good-bye, so that the last will is not published. Returns when the connection is
@@ -235,12 +270,29 @@ fn patience(keep_alive: Duration) -> Duration {
 
 impl Ended {
     fn closed(cause: impl std::fmt::Display) -> Self {
-        Self { cause: cause.to_string(), silent: false }
+        Self { cause: cause.to_string(), silent: false, choked: false }
     }
 
     fn silent(patience: Duration) -> Self {
-        Self { cause: format!("nothing came from the broker for {} s", patience.as_secs()), silent: true }
+        let cause = format!("nothing came from the broker for {} s", patience.as_secs());
+        Self { cause, silent: true, choked: false }
     }
+
+    fn lost(error: &tokio::task::JoinError) -> Self {
+        Self { cause: format!("the connection's task ended: {error}"), silent: true, choked: false }
+    }
+
+    fn choked(cause: impl std::fmt::Display) -> Self {
+        let cause = format!("what the broker sent cannot be read: {cause}");
+        Self { cause, silent: false, choked: true }
+    }
+}
+
+/// Packets that may wait in the client: messages, acknowledgements of what was read, and one for the rest.
+fn capacity(options: &ConnectOptions) -> usize {
+    let window =
+        options.listen.as_ref().map_or(0, |listen| usize::from(listen.window) * 2 + incoming::READ_BATCH);
+    usize::from(options.in_flight) + window + 1
 }
 
 fn keep_alive_seconds(options: &ConnectOptions) -> u16 {
@@ -256,7 +308,8 @@ fn check_fit(message: &Message, limits: &Limits) -> Result<(), PublishError> {
     }
     // 16 and 20 bytes are the names and lengths of the user properties, 20 the digits of a u64.
     let properties = message.properties.content_type.map_or(0, |text| text.len() + 3)
-        + message.properties.origin.map_or(0, |_| 16 + 20 + 2 * 20);
+        + message.properties.origin.map_or(0, |_| 16 + 20 + 2 * 20)
+        + message.properties.correlation.as_ref().map_or(0, |data| data.len() + 3);
     let size = PUBLISH_OVERHEAD + topic + message.payload.len() + properties;
     if size > limits.packet_bytes as usize {
         return Err(PublishError::Unfit(format!(

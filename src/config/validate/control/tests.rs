@@ -105,7 +105,7 @@ fn everything_is_read_and_paths_are_relative_to_the_configuration() {
     let key = crate::control::key::SigningKey::pem(private.as_bytes()).unwrap();
     std::fs::write(folder.path().join("router.pem"), key.public().unwrap()).unwrap();
     let text = format!(
-        "[control]\noff_file = 'lamp.off'\n[[control.mqtt]]\nrequests = 'x'\n{}{}{PERMIT}{MACHINES}",
+        "[control]\noff_file = 'lamp.off'\n[[control.mqtt]]\nname = 'x'\nurl = 'mqtt://b'\n{}{}{PERMIT}{MACHINES}",
         requester("router", "public_key = 'router.pem'"),
         requester("anna", &format!("password = '{HASH}'")),
     );

@@ -1,19 +1,41 @@
 //! MQTT 3.1.1.
 
-use rumqttc_v4::mqttbytes::v4::LastWill;
+use rumqttc_v4::mqttbytes::v4::{LastWill, PubAck, Publish, SubAck, SubscribeReasonCode};
 use rumqttc_v4::{
-    AsyncClient, ClientError, ConnectionError, Event, EventLoop, MqttOptions, NetworkOptions, Packet,
-    PublishNotice, PublishOptions, QoS, TlsConfiguration, Transport,
+    AckMode, AsyncClient, ClientError, ConnectionError, Event, EventLoop, ManualAck, MqttOptions,
+    NetworkOptions, Packet, PublishNotice, PublishOptions, QoS, StateError, SubscribeFilter,
+    TlsConfiguration, Transport,
 };
 
+use super::incoming::{Door, Incoming, Kind, READ_BATCH, Receipt, not_let};
 use super::{
     Ack, Client, ConnectError, ConnectOptions, Delivery, Ended, FLUSH_BATCH, Limits, MOST_PACKET_BYTES,
     Message, PublishError, Session, keep_alive_seconds, patience,
 };
 
 pub(super) async fn connect(options: &ConnectOptions) -> Result<Session, ConnectError> {
-    let (client, mut events) = AsyncClient::builder(mqtt_options(options))
-        .capacity(usize::from(options.in_flight) + 1)
+    if options.listen.as_ref().is_some_and(|listen| listen.fresh && listen.keep) {
+        // A clean session is one that ends with its connection: this one makes the broker forget, the next keeps.
+        let _forgotten = open(options, true).await?;
+    }
+    let clean = options.listen.as_ref().is_none_or(|listen| !listen.keep);
+    let (client, events) = open(options, clean).await?;
+    let limits = Limits { in_flight: u16::MAX, packet_bytes: MOST_PACKET_BYTES, qos: 2, retain: true };
+    let (door, incoming) = options.listen.as_ref().map(Door::new).unzip();
+    if let Some(listen) = &options.listen {
+        let filters =
+            listen.filters.iter().map(|filter| SubscribeFilter::new(filter.clone(), QoS::AtLeastOnce));
+        client
+            .try_subscribe_many(filters)
+            .map_err(|error| ConnectError::Failed(format!("the request topics: {error}")))?;
+    }
+    let driver = tokio::spawn(drive(events, patience(options.keep_alive), door));
+    Ok(Session { client: Client::V4(client), limits, driver, incoming })
+}
+
+async fn open(options: &ConnectOptions, clean: bool) -> Result<(AsyncClient, EventLoop), ConnectError> {
+    let (client, mut events) = AsyncClient::builder(mqtt_options(options, clean))
+        .capacity(super::capacity(options))
         .try_build()
         .map_err(|error| ConnectError::Failed(error.to_string()))?;
     let mut network = NetworkOptions::new();
@@ -22,7 +44,7 @@ pub(super) async fn connect(options: &ConnectOptions) -> Result<Session, Connect
     events.set_network_options(network);
     loop {
         match events.poll().await {
-            Ok(Event::Incoming(Packet::ConnAck(_))) => break,
+            Ok(Event::Incoming(Packet::ConnAck(_))) => return Ok((client, events)),
             Ok(_) => {}
             Err(ConnectionError::ConnectionRefused(code)) => {
                 return Err(ConnectError::Refused(format!("{code:?}")));
@@ -30,30 +52,65 @@ pub(super) async fn connect(options: &ConnectOptions) -> Result<Session, Connect
             Err(error) => return Err(ConnectError::Failed(error.to_string())),
         }
     }
-    let limits = Limits { in_flight: u16::MAX, packet_bytes: MOST_PACKET_BYTES, qos: 2, retain: true };
-    let driver = tokio::spawn(drive(events, patience(options.keep_alive)));
-    Ok(Session { client: Client::V4(client), limits, driver })
 }
 
-async fn drive(mut events: EventLoop, patience: std::time::Duration) -> Ended {
+async fn drive(mut events: EventLoop, patience: std::time::Duration, door: Option<Door>) -> Ended {
     loop {
-        match tokio::time::timeout(patience, events.poll()).await {
-            Ok(Ok(_)) => {}
+        let event = match tokio::time::timeout(patience, events.poll()).await {
+            Ok(Ok(event)) => event,
             Ok(Err(ConnectionError::RequestsDone)) => return Ended::closed("disconnected"),
+            Ok(Err(ConnectionError::MqttState(
+                error @ (StateError::Deserialization(_) | StateError::ProtocolViolation(_)),
+            ))) => return Ended::choked(error),
             Ok(Err(error)) => return Ended::closed(error),
             Err(_) => return Ended::silent(patience),
+        };
+        let (Event::Incoming(packet), Some(door)) = (event, &door) else { continue };
+        let handed = match packet {
+            Packet::Publish(publish) => door.hand_over(message(publish), patience).await,
+            Packet::SubAck(answer) => listening(&answer),
+            _ => Ok(()),
+        };
+        if let Err(ended) = handed {
+            return ended;
         }
     }
 }
 
-fn mqtt_options(options: &ConnectOptions) -> MqttOptions {
+fn listening(answer: &SubAck) -> Result<(), Ended> {
+    let refused = answer.return_codes.iter().find(|code| matches!(code, SubscribeReasonCode::Failure));
+    refused.map_or(Ok(()), |code| Err(not_let(code)))
+}
+
+fn message(publish: Publish) -> Incoming {
+    let receipt = Receipt(match publish.qos {
+        QoS::AtLeastOnce => Kind::V4(ManualAck::PubAck(PubAck::new(publish.pkid))),
+        _ => Kind::None,
+    });
+    Incoming {
+        topic: String::from_utf8_lossy(&publish.topic).into_owned(),
+        payload: publish.payload,
+        retained: publish.retain,
+        again: publish.dup,
+        response_topic: None,
+        correlation: None,
+        receipt,
+    }
+}
+
+fn mqtt_options(options: &ConnectOptions, clean: bool) -> MqttOptions {
     let mut mqtt = MqttOptions::new(&options.client_id, (options.host.as_str(), options.port));
-    mqtt.set_clean_session(true);
+    mqtt.set_clean_session(clean);
     mqtt.set_keep_alive(keep_alive_seconds(options));
     mqtt.set_max_request_batch(FLUSH_BATCH);
     mqtt.set_inflight(options.in_flight.max(1));
-    // A gateway subscribes to nothing, so that what comes in is small.
-    mqtt.set_max_packet_size(64 * 1024, MOST_PACKET_BYTES as usize);
+    // Where nothing is listened to, what comes in is small.
+    let most = options.listen.as_ref().map_or(64 * 1024, |listen| listen.packet_bytes);
+    mqtt.set_max_packet_size(most as usize, MOST_PACKET_BYTES as usize);
+    if options.listen.is_some() {
+        mqtt.set_ack_mode(AckMode::Manual);
+        mqtt.set_read_batch_size(READ_BATCH);
+    }
     if let Some((name, password)) = &options.credentials {
         mqtt.set_credentials(name.clone(), password.clone());
     }

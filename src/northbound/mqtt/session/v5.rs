@@ -1,21 +1,24 @@
 //! MQTT 5.
 
 use rumqttc_v5::mqttbytes::v5::{
-    ConnectProperties, LastWill, PubAckReason, PubCompReason, PubRecReason, PublishProperties,
+    ConnectProperties, LastWill, PubAck, PubAckReason, PubCompReason, PubRecReason, Publish,
+    PublishProperties, SubAck, SubscribeReasonCode,
 };
 use rumqttc_v5::{
-    AsyncClient, ClientError, ConnectionError, Event, EventLoop, MqttOptions, NetworkOptions, Packet,
-    PublishNotice, PublishNoticeError, PublishOptions, PublishResult, QoS, TlsConfiguration, Transport,
+    AckMode, AsyncClient, BrokerSessionResumePolicy, ClientError, ConnectionError, Event, EventLoop,
+    ManualAck, MqttOptions, NetworkOptions, Packet, PublishNotice, PublishNoticeError, PublishOptions,
+    PublishResult, QoS, StateError, SubscribeFilterInput, TlsConfiguration, Transport,
 };
 
+use super::incoming::{Door, Incoming, Kind, READ_BATCH, Receipt, not_let};
 use super::{
-    Ack, Client, ConnectError, ConnectOptions, Delivery, Ended, FLUSH_BATCH, Limits, MOST_PACKET_BYTES,
-    Message, Properties, PublishError, Session, keep_alive_seconds, patience,
+    Ack, Client, ConnectError, ConnectOptions, Delivery, Ended, FLUSH_BATCH, Limits, Listen,
+    MOST_PACKET_BYTES, Message, Properties, PublishError, Session, keep_alive_seconds, patience,
 };
 
 pub(super) async fn connect(options: &ConnectOptions) -> Result<Session, ConnectError> {
     let (client, mut events) = AsyncClient::builder(mqtt_options(options))
-        .capacity(usize::from(options.in_flight) + 1)
+        .capacity(super::capacity(options))
         .try_build()
         .map_err(|error| ConnectError::Failed(error.to_string()))?;
     let limits = loop {
@@ -36,18 +39,65 @@ pub(super) async fn connect(options: &ConnectOptions) -> Result<Session, Connect
             Err(error) => return Err(ConnectError::Failed(error.to_string())),
         }
     };
-    let driver = tokio::spawn(drive(events, patience(options.keep_alive)));
-    Ok(Session { client: Client::V5(client), limits, driver })
+    let (door, incoming) = options.listen.as_ref().map(Door::new).unzip();
+    if let Some(listen) = &options.listen {
+        // As published, so that a request that is to be kept for later subscribers is known for one at once.
+        let filters = listen
+            .filters
+            .iter()
+            .map(|filter| SubscribeFilterInput::new(filter.clone(), QoS::AtLeastOnce).preserve_retain(true));
+        client
+            .try_subscribe_many(filters)
+            .map_err(|error| ConnectError::Failed(format!("the request topics: {error}")))?;
+    }
+    let driver = tokio::spawn(drive(events, patience(options.keep_alive), door));
+    Ok(Session { client: Client::V5(client), limits, driver, incoming })
 }
 
-async fn drive(mut events: EventLoop, patience: std::time::Duration) -> Ended {
+async fn drive(mut events: EventLoop, patience: std::time::Duration, door: Option<Door>) -> Ended {
     loop {
-        match tokio::time::timeout(patience, events.poll()).await {
-            Ok(Ok(_)) => {}
+        let event = match tokio::time::timeout(patience, events.poll()).await {
+            Ok(Ok(event)) => event,
             Ok(Err(ConnectionError::RequestsDone)) => return Ended::closed("disconnected"),
+            Ok(Err(ConnectionError::MqttState(
+                error @ (StateError::Deserialization(_)
+                | StateError::ProtocolViolation(_)
+                | StateError::IncomingPacketTooLarge { .. }),
+            ))) => return Ended::choked(error),
             Ok(Err(error)) => return Ended::closed(error),
             Err(_) => return Ended::silent(patience),
+        };
+        let (Event::Incoming(packet), Some(door)) = (event, &door) else { continue };
+        let handed = match packet {
+            Packet::Publish(publish) => door.hand_over(message(publish), patience).await,
+            Packet::SubAck(answer) => listening(&answer),
+            _ => Ok(()),
+        };
+        if let Err(ended) = handed {
+            return ended;
         }
+    }
+}
+
+fn listening(answer: &SubAck) -> Result<(), Ended> {
+    let refused = answer.return_codes.iter().find(|code| !matches!(code, SubscribeReasonCode::Success(_)));
+    refused.map_or(Ok(()), |code| Err(not_let(code)))
+}
+
+fn message(publish: Publish) -> Incoming {
+    let receipt = Receipt(match publish.qos {
+        QoS::AtLeastOnce => Kind::V5(ManualAck::PubAck(PubAck::new(publish.pkid, None))),
+        _ => Kind::None,
+    });
+    let said = publish.properties.unwrap_or_default();
+    Incoming {
+        topic: String::from_utf8_lossy(&publish.topic).into_owned(),
+        payload: publish.payload,
+        retained: publish.retain,
+        again: publish.dup,
+        response_topic: said.response_topic,
+        correlation: said.correlation_data,
+        receipt,
     }
 }
 
@@ -56,8 +106,16 @@ fn mqtt_options(options: &ConnectOptions) -> MqttOptions {
     let mut properties = ConnectProperties::new();
     properties.session_expiry_interval = Some(options.session_expiry);
     mqtt.set_connect_properties(properties);
-    mqtt.set_clean_start(true);
+    mqtt.set_clean_start(options.listen.as_ref().is_none_or(Listen::is_clean));
     mqtt.set_keep_alive(keep_alive_seconds(options));
+    if let Some(listen) = &options.listen {
+        // What waits at the broker is wanted; of what was on its way to it the face knows itself.
+        mqtt.set_broker_session_resume_policy(BrokerSessionResumePolicy::AllowBrokerOnly);
+        mqtt.set_ack_mode(AckMode::Manual);
+        mqtt.set_receive_maximum(Some(listen.window));
+        mqtt.set_max_packet_size(Some(listen.packet_bytes));
+        mqtt.set_read_batch_size(READ_BATCH);
+    }
     mqtt.set_connect_timeout(super::CONNECT_TIMEOUT);
     mqtt.set_max_request_batch(FLUSH_BATCH);
     mqtt.set_outgoing_inflight_upper_limit(options.in_flight);
@@ -97,6 +155,7 @@ fn properties(given: Properties) -> Option<PublishProperties> {
     }
     let mut properties = PublishProperties {
         content_type: given.content_type.map(Into::into),
+        correlation_data: given.correlation,
         ..PublishProperties::default()
     };
     if let Some((instance, sequence)) = given.origin {
