@@ -436,7 +436,7 @@ async fn while_a_command_runs_its_session_and_others_go_on_and_it_ends_without_i
     let ended = caller
         .hears("its end", SOON, json!({ "do": "ended" }), |ended| (!ended.is_null()).then(|| ended.clone()));
     assert_eq!(ended["status"], "Good");
-    assert_eq!(said(&ended), ("failed", "not-read-back"), "{ended}");
+    assert_eq!(said(&ended), ("timed-out", "not-read-back"), "{ended}");
 
     let done =
         |hall: &Hall, id: &str| hall.audit().into_iter().any(|row| row["what"] == "end" && row["id"] == id);

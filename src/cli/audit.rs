@@ -138,7 +138,10 @@ fn verify(place: &Place, head: Option<&str>) -> anyhow::Result<ExitCode> {
         let is_it = found.as_ref().is_some_and(|found| !hash.is_empty() && found.starts_with(hash));
         if !is_it {
             let what = if found.is_some() { "has another hash" } else { "is not there" };
-            say(&format!("guideway: {}: row {row} {what}: this is not the audit that was noted", folder.display()));
+            say(&format!(
+                "guideway: {}: row {row} {what}: this is not the audit that was noted",
+                folder.display()
+            ));
             return Ok(ExitCode::FAILURE);
         }
     }
