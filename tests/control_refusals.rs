@@ -586,7 +586,7 @@ async fn states(hall: &mut Hall) {
 
     let load = json!({ "name": "O1", "job": 1 });
     assert_eq!(hall.peer.say("set 1 holding 31 11").await, "ok");
-        tokio::time::sleep(Duration::from_millis(200)).await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
     let wish = hall.wish("load", load.clone());
     hall.refused("the answer stands there already", AnswerStands, &wish).await;
     assert_eq!(hall.peer.say("set 1 holding 31 0").await, "ok");
