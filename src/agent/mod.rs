@@ -267,6 +267,7 @@ impl Agent {
                 sender: sender(&configuration.mtconnect, &gateway),
                 test_indicator: surroundings.simulated,
                 extra: own.then(|| routes::extra(view.clone(), configuration.telemetry.metrics)),
+                control: control.clone(),
             };
             let face = mtconnect::Face::bind(&configuration.mtconnect, context)?;
             http_address = Some(face.local_addr());

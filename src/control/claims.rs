@@ -150,7 +150,7 @@ fn audience(claim: Option<&Json>, gateway: &str) -> Result<(), (Reason, String)>
     Err((Reason::Unauthenticated, what))
 }
 
-fn name(object: &Map<String, Json>, key: &str, most: usize) -> Result<SmolStr, (Reason, String)> {
+pub(super) fn name(object: &Map<String, Json>, key: &str, most: usize) -> Result<SmolStr, (Reason, String)> {
     let Some(value) = object.get(key) else { return Err(missing(key)) };
     let Json::String(text) = value else { return Err(malformed(format!("{key} is no text"))) };
     if text.is_empty() {
@@ -166,7 +166,7 @@ fn name(object: &Map<String, Json>, key: &str, most: usize) -> Result<SmolStr, (
 }
 
 /// Seconds since 1970, or text as RFC 3339 has it.
-fn time(key: &str, value: &Json) -> Result<Timestamp, (Reason, String)> {
+pub(super) fn time(key: &str, value: &Json) -> Result<Timestamp, (Reason, String)> {
     let read = match value {
         Json::Number(number) => match number.as_i64() {
             Some(seconds) => seconds.checked_mul(1_000_000_000).map(|nanos| Timestamp::from_nanos(nanos, 0)),

@@ -12,6 +12,7 @@
 //! | `definition` | a command as a profile defines it, compiled |
 //! | `request` | claims, ends, reasons |
 //! | `token`, `claims`, `strict`, `key`, `password`, `login` | how somebody proves who they are |
+//! | `plain` | a request that is not signed, behind a password |
 //! | `permit`, `when`, `rate` | who may ask for what, and how often |
 //! | `engine` | the road up to the first write |
 //! | `interlock`, `live` | what a command looks at, and how old it is |
@@ -36,6 +37,7 @@ mod note;
 pub mod options;
 pub mod password;
 pub mod permit;
+pub mod plain;
 pub mod rate;
 mod recover;
 pub mod request;

@@ -154,6 +154,7 @@ fn http(encoder: &mut DescriptorEncoder<'_>, stats: &Stats) -> fmt::Result {
         ("requests", &stats.requests),
         ("cached", &stats.cached),
         ("refused", &stats.refused),
+        ("commands", &stats.commands),
         ("malformed", &stats.malformed),
         ("timeouts", &stats.timeouts),
         ("encoded", &stats.encoded),

@@ -103,6 +103,7 @@ impl Stage {
             extra: Some(Arc::new(|path, query| {
                 (path == "/health").then(|| Reply::new(200, "text/plain", format!("well {query}")))
             })),
+            control: None,
         };
         let face = Face::bind(&options, context).expect("a free port");
         let (address, stats) = (face.local_addr(), face.stats());

@@ -15,6 +15,7 @@ use super::http::reply::Reply;
 use super::options::Options;
 use super::service::Service;
 use super::stats::Stats;
+use crate::control::Control;
 use crate::device_model::SharedModel;
 use crate::documents::Dressing;
 use crate::journal::Journal;
@@ -43,6 +44,8 @@ pub struct Context {
     pub test_indicator: bool,
     /// Further paths, such as `/health`.
     pub extra: Option<Extra>,
+    /// Control, where a machine permits commands; whether it takes requests here, its options say.
+    pub control: Option<Control>,
 }
 
 /// The address is not to be had.
@@ -102,8 +105,8 @@ impl Face {
                 accepted = listener.accept() => accepted,
             };
             match accepted {
-                Ok((socket, _)) => {
-                    let connection = attend(Arc::clone(&service), socket, cancel.clone());
+                Ok((socket, peer)) => {
+                    let connection = attend(Arc::clone(&service), socket, peer, cancel.clone());
                     let abort = abort.clone();
                     tasks.spawn(async move { abort.run_until_cancelled(connection).await });
                 }
@@ -126,7 +129,7 @@ impl Face {
 }
 
 /// Serves one connection, or says that there are too many.
-async fn attend(service: Arc<Service>, socket: TcpStream, cancel: CancellationToken) {
+async fn attend(service: Arc<Service>, socket: TcpStream, peer: SocketAddr, cancel: CancellationToken) {
     let stats = Arc::clone(&service.stats);
     stats.accepted.add(1);
     // Documents are written whole; waiting for more to send only delays them.
@@ -135,7 +138,9 @@ async fn attend(service: Arc<Service>, socket: TcpStream, cancel: CancellationTo
     let limit = service.options.max_connections as u64;
     let number = stats.connections.get();
     if number <= limit {
-        connection::serve(socket, service, cancel).await;
+        // What comes over IPv4 to a socket of both has an address of IPv6.
+        let is_local = peer.ip().to_canonical().is_loopback();
+        connection::serve(socket, service, is_local, cancel).await;
     } else {
         stats.turned_away.add(1);
         if number <= limit + TURNED_AWAY_AT_ONCE {

@@ -7,6 +7,7 @@
 
 mod accept;
 mod cache;
+mod control;
 mod edition;
 mod face;
 mod files;

@@ -35,7 +35,7 @@ const ALLOW: &str = "GET, HEAD, OPTIONS";
 /// Everything a request can need. One for each face.
 pub(super) struct Service {
     pub(super) options: Options,
-    context: Context,
+    pub(super) context: Context,
     edition: ArcSwap<Edition>,
     cache: Cache,
     files: Files,
@@ -112,10 +112,13 @@ impl Service {
     pub(super) async fn answer(self: &Arc<Self>, head: &Head<'_>) -> Answer {
         self.stats.requests.add(1);
         let path = head.path();
+        if let Some(reply) = self.of_control(head) {
+            return self.ready(&reply);
+        }
         match head.method {
             Method::Get | Method::Head => {}
             Method::Options => return self.ready(&Reply::new(204, "", "").with("Allow", ALLOW)),
-            Method::Other => return self.writes_are_off(head),
+            Method::Post | Method::Other => return self.writes_are_off(head),
         }
         if let Some(reply) = self.context.extra.as_ref().and_then(|extra| extra(path, head.query())) {
             return self.ready(&reply);

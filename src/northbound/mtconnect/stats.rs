@@ -47,6 +47,8 @@ pub struct Stats {
     pub cached: Count,
     /// Requests that got an error document.
     pub refused: Count,
+    /// Requests to control something, whatever came of them.
+    pub commands: Count,
     /// Heads that could not be read.
     pub malformed: Count,
     /// Clients that were too slow to send a head or to take a reply.

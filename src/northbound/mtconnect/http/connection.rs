@@ -9,10 +9,12 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::body::{self, Body};
 use super::head::{self, Head, Method, Parsed, Payload};
 use super::reply::{self, Ready, Reply};
 use super::wire::{Read, Wire};
 use crate::documents::ProblemKind;
+use crate::northbound::mtconnect::control::{self, Caller};
 use crate::northbound::mtconnect::files::FileReply;
 use crate::northbound::mtconnect::service::{Answer, Service};
 use crate::northbound::mtconnect::stream::{Client, Next, Part};
@@ -31,13 +33,13 @@ const STREAM_STALLED: Duration = Duration::from_secs(30);
 /// How long what is being sent may take once the gateway stops.
 const LAST_WORDS: Duration = Duration::from_millis(1_500);
 
-/// Serves a connection until either side ends it.
-pub(crate) async fn serve<S>(socket: S, service: Arc<Service>, cancel: CancellationToken)
+/// Serves a connection until either side ends it. `is_local`: the peer is on this computer.
+pub(crate) async fn serve<S>(socket: S, service: Arc<Service>, is_local: bool, cancel: CancellationToken)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let mut wire = Wire::new(socket);
-    match requests(&mut wire, &service, &cancel).await {
+    match requests(&mut wire, &service, is_local, &cancel).await {
         Ok(Goodbye::Said) => wire.close().await,
         Ok(Goodbye::Gone) | Err(_) => {}
     }
@@ -66,6 +68,7 @@ enum Goodbye {
 async fn requests<S: AsyncRead + AsyncWrite + Unpin>(
     wire: &mut Wire<S>,
     service: &Arc<Service>,
+    is_local: bool,
     cancel: &CancellationToken,
 ) -> io::Result<Goodbye> {
     // Answers that are not written yet.
@@ -102,6 +105,37 @@ async fn requests<S: AsyncRead + AsyncWrite + Unpin>(
                 return say(wire, &mut out, &service.fault(fault)).await;
             }
         };
+        if let Some(target) = service.controls(&head) {
+            // Whoever asked before does not wait for a machine.
+            if !out.is_empty() {
+                wire.write(&out, &[]).await?;
+                out.clear();
+            }
+            let body = body::read(wire, cancel, &head, &input[length..], Instant::now() + patience).await?;
+            let caller = Caller { is_local, origin: head.origin, host: head.host };
+            let (whole, gone) = (body.length(), matches!(body, Body::Gone));
+            let ready = service.carry_out(caller, &head, target, body).await;
+            let close = !head.keep_alive || cancel.is_cancelled() || whole.is_none();
+            if gone {
+                return Ok(Goodbye::Gone);
+            }
+            out.extend_from_slice(&ready.head);
+            end_head(&mut out, &head, service, close);
+            wire.write(&out, &ready.body).await?;
+            out.clear();
+            if close {
+                return Ok(Goodbye::Said);
+            }
+            // The body's end was in what had come with the head, or in what has come since.
+            let used = length + whole.unwrap_or(0);
+            if used <= input.len() {
+                let mut input = input;
+                input.advance(used);
+                wire.input = input;
+            }
+            deadline = Instant::now() + if wire.input.is_empty() { IDLE } else { patience };
+            continue;
+        }
         // A body of unknown length is not read: the answer is given, and the connection ends.
         let mut close = !head.keep_alive || cancel.is_cancelled() || head.payload == Payload::Unknown;
         let mut body = match head.payload {
@@ -190,7 +224,7 @@ async fn requests<S: AsyncRead + AsyncWrite + Unpin>(
 }
 
 /// Waits for input. When the gateway stops, that is as if the client had gone.
-async fn pause<S: AsyncRead + AsyncWrite + Unpin>(
+pub(super) async fn pause<S: AsyncRead + AsyncWrite + Unpin>(
     wire: &mut Wire<S>,
     cancel: &CancellationToken,
     deadline: Instant,
@@ -244,7 +278,8 @@ fn end_head(out: &mut Vec<u8>, head: &Head<'_>, service: &Service, close: bool) 
     } else if !head.modern {
         out.extend_from_slice(b"Connection: keep-alive\r\n");
     }
-    if !service.options.allow_origins.is_empty() {
+    // No page of elsewhere gets to read or ask what control has.
+    if !service.options.allow_origins.is_empty() && !control::is_its_path(service, head.path()) {
         out.extend_from_slice(b"Vary: Origin\r\n");
         if let Some(origin) = service.allowed_origin(head.origin).filter(|_| !head.origin.is_empty()) {
             out.extend_from_slice(b"Access-Control-Allow-Origin: ");

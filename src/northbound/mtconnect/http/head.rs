@@ -11,7 +11,8 @@ pub(crate) enum Method {
     Get,
     Head,
     Options,
-    /// PUT, POST, DELETE and whatever else there may be.
+    Post,
+    /// PUT, DELETE and whatever else there may be.
     Other,
 }
 
@@ -39,7 +40,17 @@ pub(crate) struct Head<'b> {
     pub(crate) accept: &'b str,
     /// `Origin`; empty when there is none.
     pub(crate) origin: &'b str,
+    /// `Host`; empty when there is none.
+    pub(crate) host: &'b str,
+    /// `Content-Type`; empty when there is none.
+    pub(crate) content_type: &'b str,
+    /// `Authorization`; empty when there is none.
+    pub(crate) authorization: &'b str,
     pub(crate) payload: Payload,
+    /// `Content-Length`.
+    pub(crate) length: Option<u64>,
+    /// Whether the client holds its body back until it is told to go on (`Expect: 100-continue`).
+    pub(crate) waits: bool,
 }
 
 /// What is in the buffer.
@@ -102,6 +113,7 @@ pub(crate) fn parse(buffer: &[u8]) -> Parsed<'_> {
                 "GET" => Method::Get,
                 "HEAD" => Method::Head,
                 "OPTIONS" => Method::Options,
+                "POST" => Method::Post,
                 _ => Method::Other,
             };
             match origin_form(target) {
@@ -137,15 +149,26 @@ fn fields_of<'b>(fields: &[httparse::Header<'b>], modern: bool) -> Result<Head<'
         keep_alive: modern,
         accept: "",
         origin: "",
+        host: "",
+        content_type: "",
+        authorization: "",
         payload: Payload::None,
+        length: None,
+        waits: false,
     };
     let (mut length, mut chunked, mut waits) = (None::<u64>, false, false);
     for field in fields {
-        let value = std::str::from_utf8(field.value).unwrap_or("").trim();
+        // What is no text is something all the same: a field that is there is not taken for one that is not.
+        let value = std::str::from_utf8(field.value).unwrap_or("\u{fffd}").trim();
         let is = |name: &str| field.name.eq_ignore_ascii_case(name);
         match field.name.len() {
+            4 if is("host") => once(&mut head.host, value, "there are two different Host fields")?,
             6 if is("accept") => head.accept = value,
-            6 if is("origin") => head.origin = value,
+            6 if is("origin") => once(&mut head.origin, value, "there are two different Origin fields")?,
+            12 if is("content-type") => head.content_type = value,
+            13 if is("authorization") => {
+                once(&mut head.authorization, value, "there are two different Authorization fields")?;
+            }
             6 if is("expect") => waits = true,
             10 if is("connection") => {
                 for option in value.split(',').map(str::trim) {
@@ -175,6 +198,7 @@ fn fields_of<'b>(fields: &[httparse::Header<'b>], modern: bool) -> Result<Head<'
         // Two ways to say where the body ends: a proxy may have believed the other one.
         return Err(Fault::Malformed("there are both Content-Length and Transfer-Encoding"));
     }
+    (head.length, head.waits) = (length, waits);
     head.payload = match length {
         _ if chunked => Payload::Unknown,
         None | Some(0) => Payload::None,
@@ -182,6 +206,15 @@ fn fields_of<'b>(fields: &[httparse::Header<'b>], modern: bool) -> Result<Head<'
         Some(length) => Payload::Length(length),
     };
     Ok(head)
+}
+
+/// Sets what must not be said twice: a proxy may have believed the other one.
+fn once<'b>(field: &mut &'b str, value: &'b str, twice: &'static str) -> Result<(), Fault> {
+    if !field.is_empty() && *field != value {
+        return Err(Fault::Malformed(twice));
+    }
+    *field = value;
+    Ok(())
 }
 
 #[cfg(test)]
@@ -235,6 +268,8 @@ mod tests {
             "Content-Length: 1\r\nTransfer-Encoding: chunked\r\n",
             "Content-Length: 99999999999999999999\r\n",
             "Content Length: 1\r\n",
+            "Host: a\r\nHost: b\r\n",
+            "Authorization: Basic YTph\r\nAuthorization: Basic Yjpi\r\n",
         ] {
             let text = format!("POST / HTTP/1.1\r\n{fields}\r\n");
             assert!(matches!(parse(text.as_bytes()), Parsed::Broken(Fault::Malformed(_))), "{fields}");

@@ -3,6 +3,7 @@
 //! Bytes and sockets only; what a request means is decided above, in
 //! [`Service`](super::service::Service).
 
+pub(super) mod body;
 pub(super) mod connection;
 pub(super) mod head;
 pub(super) mod reply;
