@@ -48,6 +48,10 @@ pub(super) struct Inner {
     pub(super) journal: Journal,
     pub(super) model: SharedModel,
     pub(super) orphans: Mutex<Vec<Orphan>>,
+    /// How the last command of each machine ended in an earlier run.
+    pub(super) last: Mutex<Vec<(Claim, End)>>,
+    /// Whether earlier runs are settled; requests wait for it.
+    pub(super) recovered: watch::Sender<bool>,
     pub(super) counters: Counters,
     /// Requests on their road; a stop waits until there are none.
     pub(super) on_road: watch::Sender<usize>,
@@ -132,6 +136,8 @@ impl Inner {
     pub(super) async fn road(self: &Arc<Self>, claim: Claim) -> End {
         self.on_road.send_modify(|count| *count += 1);
         let _on_road = OnRoad(self);
+        // A request that comes again has to find its end, and the machine has to be let go of first. The sender is here.
+        let _ = self.recovered.subscribe().wait_for(|done| *done).await;
         let mut claim = claim;
         let oversized = size(&claim.arguments) > MOST_ARGUMENTS;
         if oversized {
@@ -358,7 +364,7 @@ impl Inner {
         let model = self.model.load();
         self.switch.borrow().on
             && unit.live.is_up()
-            && !unit.is_busy()
+            && !unit.is_taken()
             && Inputs::gather(definition, &unit.live, &self.journal, &model, Vec::new())
                 .is_ok_and(|inputs| inputs.judge(definition).is_ok())
     }
@@ -433,7 +439,12 @@ impl Inner {
         fields: Map<String, Json>,
         durable: bool,
     ) -> std::io::Result<Stamp> {
-        self.audit.append(Row { time: Timestamp::now(), what, id: id.clone(), fields }, durable)
+        #[cfg(debug_assertions)]
+        let step = fields.get("step").and_then(Json::as_u64);
+        let stamp = self.audit.append(Row { time: Timestamp::now(), what, id: id.clone(), fields }, durable);
+        #[cfg(debug_assertions)]
+        super::halt::after(what, step);
+        stamp
     }
 
     /// A request that could not even be read, or whose requester could not prove who they are.
