@@ -15,6 +15,8 @@
 
 mod file;
 mod row;
+#[cfg(test)]
+mod tests;
 mod verify;
 
 pub use file::Audit;
