@@ -223,9 +223,14 @@ fn answer(job: &Job, verify: &Verify, expected: &Native, moment: Moment) -> Opti
     // A source that tells changes may do so before it confirms the write; one that is asked, is asked afterwards.
     let since = if subscribed { moment.sent } else { moment.taken };
     let is_new = |seen: &super::live::Seen| seen.arrival.nanos() > since.nanos();
+    // What a source that tells changes has not told again still is so.
+    let is_told = |all: &[(u32, super::live::Seen)]| match subscribed {
+        true => all.iter().any(|(_, seen)| is_new(seen)),
+        false => all.iter().all(|(_, seen)| is_new(seen)),
+    };
     if let Some(refused) = &verify.refused
         && let Some(seen) = interlock::now(live, refused)
-        && seen.iter().all(|(_, seen)| is_new(seen))
+        && is_told(&seen)
     {
         let value = refused
             .evaluate(|point| seen.iter().find(|(known, _)| *known == point).map(|(_, seen)| &seen.value));

@@ -92,6 +92,14 @@ pub(super) struct Tag {
     pub(super) of: u64,
 }
 
+/// A request whose first row is in the audit, or could not be written.
+pub(super) struct Entered {
+    claim: Claim,
+    /// Its arguments were too large, and are gone.
+    oversized: bool,
+    tag: std::io::Result<Tag>,
+}
+
 /// What became of a request at the door.
 enum Door {
     /// It is not acted on; whether its id counts as used.
@@ -128,19 +136,26 @@ impl Drop for OnRoad<'_> {
 }
 
 impl Inner {
-    /// A request from its first row in the audit to its last.
-    pub(super) async fn road(self: &Arc<Self>, claim: Claim) -> End {
-        self.on_road.send_modify(|count| *count += 1);
-        let _on_road = OnRoad(self);
-        let mut claim = claim;
+    /// Puts a request into the audit.
+    pub(super) fn enter(&self, mut claim: Claim) -> Entered {
         let oversized = size(&claim.arguments) > MOST_ARGUMENTS;
         if oversized {
             claim.arguments.clear();
         }
+        let row = self.log(What::Request, &claim.id, request_row(&claim), false);
+        let tag = row.map(|stamp| Tag { id: claim.id.clone(), of: stamp.number });
+        Entered { claim, oversized, tag }
+    }
+
+    /// A request from its first row in the audit to its last.
+    pub(super) async fn road(self: &Arc<Self>, entered: Entered) -> End {
+        self.on_road.send_modify(|count| *count += 1);
+        let _on_road = OnRoad(self);
+        let Entered { claim, oversized, tag } = entered;
         let end =
             |reason, detail: String| End::rejected(&claim.id, &claim.device, &claim.command, reason, detail);
-        let tag = match self.log(What::Request, &claim.id, request_row(&claim), false) {
-            Ok(stamp) => Tag { id: claim.id.clone(), of: stamp.number },
+        let tag = match tag {
+            Ok(tag) => tag,
             Err(error) => {
                 // Nothing is done that is not in the audit.
                 let end = end(Reason::AuditFailed, format!("the audit cannot be written: {error}"));

@@ -10,6 +10,7 @@ Lines on standard input, each answered with one:
     set UNIT TABLE START VALUE...   get UNIT TABLE START COUNT
     bad UNIT TABLE ADDRESS          its address does not exist (exception 2)
     fail UNIT CODE                  every request is answered with this exception; 0 = no more
+    refuse UNIT CODE                every request that writes is answered with this exception; 0 = no more
     dead UNIT | alive UNIT          it answers nothing; it answers again
     requests                        how many requests have come
     most                            the largest number of registers or bits that one request read
@@ -38,6 +39,7 @@ TABLE |= {5: "coil", 15: "coil", 6: "holding", 16: "holding", 22: "holding"}
 options = dict(option.split("=") for option in sys.argv[2:] if "=" in option)
 bad: set = set()
 failing: dict = {}
+refusing: dict = {}
 dead: set = set()
 swallowing: set = set()
 echoes: dict = {}
@@ -57,6 +59,8 @@ def action(unit):
             await asyncio.Event().wait()
         if unit in failing:
             return failing[unit]
+        if values is not None and unit in refusing:
+            return refusing[unit]
         if function == 22 and options.get("mask") == "no":
             return ExcCodes.ILLEGAL_FUNCTION
         if any((unit, TABLE[function], address + at) in bad for at in range(count)):
@@ -116,6 +120,11 @@ async def answer(server, words):
             return " ".join(str(value).lower() for value in values)
         case ["bad", unit, table, address]:
             bad.add((int(unit), table, int(address)))
+            return "ok"
+        case ["refuse", unit, code]:
+            refusing.pop(int(unit), None)
+            if int(code):
+                refusing[int(unit)] = ExcCodes(int(code))
             return "ok"
         case ["fail", unit, code]:
             failing.pop(int(unit), None)

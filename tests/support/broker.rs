@@ -18,12 +18,18 @@ pub struct Broker {
 
 impl Broker {
     pub fn start(folder: &Path) -> Self {
+        Self::start_with(folder, "allow_anonymous true")
+    }
+
+    /// One with these lines in its configuration that say who may do what.
+    pub fn start_with(folder: &Path, access: &str) -> Self {
         let port = free_port();
         let configuration = folder.join("mosquitto.conf");
         let text = format!(
-            "listener {port} 127.0.0.1\nallow_anonymous true\npersistence true\n\
+            "listener {port} 127.0.0.1\nuser {}\n{access}\npersistence true\n\
              persistence_location {}/\nmax_queued_messages 0\nmax_inflight_messages 0\n\
              autosave_interval 1\nset_tcp_nodelay true\nlog_dest stderr\nlog_type subscribe\n",
+            own_name(),
             folder.display()
         );
         std::fs::write(&configuration, text).unwrap();
@@ -109,6 +115,12 @@ impl Drop for Subscriber {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Who runs the test: another user could not read the files of its folder.
+fn own_name() -> String {
+    let said = Command::new("id").arg("-un").output().unwrap().stdout;
+    String::from_utf8(said).unwrap().trim().to_owned()
 }
 
 /// Debian keeps servers out of a user's path.

@@ -5,6 +5,7 @@
 //! is read from the journal again, and so nothing is repeated or lost behind our back.
 
 mod incoming;
+mod own_part;
 mod v4;
 mod v5;
 

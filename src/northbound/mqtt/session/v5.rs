@@ -5,12 +5,13 @@ use rumqttc_v5::mqttbytes::v5::{
     PublishProperties, SubAck, SubscribeReasonCode,
 };
 use rumqttc_v5::{
-    AckMode, AsyncClient, BrokerSessionResumePolicy, ClientError, ConnectionError, Event, EventLoop,
-    ManualAck, MqttOptions, NetworkOptions, Packet, PublishNotice, PublishNoticeError, PublishOptions,
-    PublishResult, QoS, StateError, SubscribeFilterInput, TlsConfiguration, Transport,
+    AckMode, AsyncClient, ClientError, ConnectionError, Event, EventLoop, ManualAck, MqttOptions,
+    NetworkOptions, Packet, PublishNotice, PublishNoticeError, PublishOptions, PublishResult, QoS,
+    StateError, SubscribeFilterInput, TlsConfiguration, Transport,
 };
 
 use super::incoming::{Door, Incoming, Kind, READ_BATCH, Receipt, not_let};
+use super::own_part::OwnPart;
 use super::{
     Ack, Client, ConnectError, ConnectOptions, Delivery, Ended, FLUSH_BATCH, Limits, Listen,
     MOST_PACKET_BYTES, Message, Properties, PublishError, Session, keep_alive_seconds, patience,
@@ -109,8 +110,10 @@ fn mqtt_options(options: &ConnectOptions) -> MqttOptions {
     mqtt.set_clean_start(options.listen.as_ref().is_none_or(Listen::is_clean));
     mqtt.set_keep_alive(keep_alive_seconds(options));
     if let Some(listen) = &options.listen {
-        // What waits at the broker is wanted; of what was on its way to it the face knows itself.
-        mqtt.set_broker_session_resume_policy(BrokerSessionResumePolicy::AllowBrokerOnly);
+        if !listen.is_clean() {
+            let (in_flight, session_expiry) = (options.in_flight, options.session_expiry);
+            mqtt.set_session_store(OwnPart { in_flight, session_expiry });
+        }
         mqtt.set_ack_mode(AckMode::Manual);
         mqtt.set_receive_maximum(Some(listen.window));
         mqtt.set_max_packet_size(Some(listen.packet_bytes));

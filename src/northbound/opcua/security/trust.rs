@@ -78,10 +78,18 @@ pub fn reject(pki: &Pki, certificate: &Certificate) -> std::io::Result<()> {
 fn remove(folder: &Path, certificate: &Certificate) -> std::io::Result<()> {
     for entry in list(folder)? {
         if entry.certificate.der() == certificate.der() {
-            std::fs::remove_file(&entry.path)?;
+            gone(std::fs::remove_file(&entry.path))?;
         }
     }
     Ok(())
+}
+
+/// A file is gone, whoever was first: the gateway and the command line look after the same folders.
+fn gone(removed: std::io::Result<()>) -> std::io::Result<()> {
+    match removed {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
 }
 
 /// Gives every certificate that somebody put into `trusted` the name under which the server looks
@@ -93,7 +101,7 @@ fn adopt(pki: &Pki) -> std::io::Result<()> {
         if !named || rejected.contains(&fingerprint(&entry)) {
             trust(pki, &entry.certificate)?;
             if !named {
-                std::fs::remove_file(&entry.path)?;
+                gone(std::fs::remove_file(&entry.path))?;
             }
             tracing::info!(
                 fingerprint = entry.certificate.fingerprint(),
