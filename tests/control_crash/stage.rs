@@ -1,5 +1,6 @@
 //! A machine, a broker, a gateway that dies, and somebody who asks over both faces.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
@@ -42,7 +43,7 @@ impl Stage {
         let text = format!(
             "[gateway]\nname = \"hall\"\n[model]\nagent_device = false\n\
              [mtconnect]\naddress = \"127.0.0.1\"\nport = {port}\n{}\
-             [control]\nhttp = true\nburst = 100000\nper_minute = 100000\nmax_validity = \"1h\"\nwrite_timeout = \"5s\"\n\
+             [control]\nhttp = true\nburst = 1000\nper_minute = 6000\nmax_validity = \"1h\"\nwrite_timeout = \"5s\"\n\
              [[control.requester]]\nname = \"scheduler\"\nroles = [\"scheduling\"]\nsecret = \"{SECRET}\"\n\
              [[control.permit]]\nrole = \"scheduling\"\ndevices = [\"*\"]\ncommands = [\"*\"]\n\
              [[control.mqtt]]\nname = \"plant\"\nurl = \"mqtt://127.0.0.1:{}\"\n",
@@ -135,10 +136,10 @@ impl Stage {
         signed(&self.key, id, command, args)
     }
 
-    /// Signs requests for `load` elsewhere; a job is in one request only.
-    pub fn signer(&self) -> impl Fn(u16) -> String + Send + 'static {
+    /// Signs requests for `load` elsewhere.
+    pub fn signer(&self) -> impl Fn(&str, u16) -> String + Send + 'static {
         let key = SigningKey::secret(SECRET).unwrap();
-        move |job| signed(&key, &format!("random-{job}"), "load", &json!({ "name": "O1234", "job": job }))
+        move |id, job| signed(&key, id, "load", &json!({ "name": "O1234", "job": job }))
     }
 
     /// Publishes a request.
@@ -178,6 +179,20 @@ impl Stage {
         ends.retain(|record| record.row.what == What::End && !record.row.fields.contains_key("replayed"));
         assert!(ends.len() <= 1, "{id} has several ends: {ends:?}");
         ends.pop().map(|record| Json::Object(record.row.fields))
+    }
+
+    /// The end of every request; none has two.
+    pub fn ends(&self) -> BTreeMap<String, Json> {
+        let mut ends = BTreeMap::new();
+        let data = self.folder.path().join("data");
+        let take = |record: Record| {
+            if record.row.what == What::End && !record.row.fields.contains_key("replayed") {
+                let before = ends.insert(record.row.id.to_string(), Json::Object(record.row.fields));
+                assert_eq!(before, None, "{} has two ends", record.row.id);
+            }
+        };
+        audit::read(&data, take).unwrap_or_else(|error| panic!("{error}"));
+        ends
     }
 
     /// How often a request has such a row.
