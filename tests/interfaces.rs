@@ -79,7 +79,7 @@ impl Lathe {
         std::thread::spawn(move || {
             for mut stream in listener.incoming().flatten() {
                 let mut state = shared.lock().unwrap();
-                let _ = write!(stream, "|lathe_av|AVAILABLE|lathe_feed|{}\n", state.0);
+                let _ = writeln!(stream, "|lathe_av|AVAILABLE|lathe_feed|{}", state.0);
                 state.1.push(stream);
             }
         });
@@ -90,7 +90,7 @@ impl Lathe {
         let mut state = self.state.lock().unwrap();
         word.clone_into(&mut state.0);
         for stream in &mut state.1 {
-            let _ = write!(stream, "|lathe_feed|{word}\n");
+            let _ = writeln!(stream, "|lathe_feed|{word}");
         }
     }
 
@@ -193,17 +193,17 @@ async fn a_lathe_that_asks_for_a_bar_gets_one_each_time() {
         "{probe}"
     );
     for round in 1..=3 {
-        hall.feeder.say("set 1 holding 31 0").await;
         hall.lathe.asks("ACTIVE");
         answers(&gateway, "COMPLETE");
         assert_eq!(hall.writes().await, 2 * round, "one write and one release a bar");
         hall.lathe.asks("READY");
         answers(&gateway, "READY");
     }
-    let words = words(&gateway, "Feeder_feed_response");
-    let first = words.iter().position(|word| word == "READY").unwrap();
+    // NOT_READY stands between, as long as the feeder has not taken back what it has answered.
+    let mut words = words(&gateway, "Feeder_feed_response");
+    words.retain(|word| word != "NOT_READY");
     let round = ["READY", "ACTIVE", "COMPLETE"];
-    assert_eq!(words[first..], [&round[..], &round, &round, &["READY"]].concat(), "{words:?}");
+    assert_eq!(words, [&round[..], &round, &round, &["READY"]].concat());
     assert_eq!(
         (told(&gateway, "requester").as_str(), told(&gateway, "face").as_str()),
         ("Lathe", "interface")
