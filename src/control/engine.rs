@@ -386,7 +386,7 @@ impl Inner {
             && unit.live.is_up()
             && !unit.is_taken()
             && Inputs::gather(definition, &unit.live, &self.journal, &model, Vec::new())
-                .is_ok_and(|inputs| inputs.judge(definition).is_ok())
+                .is_ok_and(|inputs| inputs.judge(definition).is_ok() && !stands(definition, unit, &inputs))
     }
 
     /// Why nothing is carried out; looks at the files.
@@ -508,6 +508,13 @@ impl Inner {
     pub(super) fn write_timeout(&self) -> Duration {
         self.options.write_timeout
     }
+}
+
+/// Whether the answer to the command stands there already, as far as that does not depend on arguments.
+fn stands(definition: &Definition, unit: &Unit, inputs: &Inputs) -> bool {
+    let Some(verify) = definition.verify.as_ref().filter(|verify| !verify.standing) else { return false };
+    let Ok(value) = inputs.evaluate(&verify.equals) else { return false };
+    unit.live.point(verify.point).is_some_and(|seen| values::equal(&seen.value, &value, verify.tolerance))
 }
 
 /// The log's line of an end.

@@ -344,7 +344,8 @@ impl Control {
     }
 
     /// Whether the command could be carried out now but for who asks and its arguments: control is on, the machine is
-    /// there and idle, and its interlock holds as far as it does not depend on arguments.
+    /// there and idle, its interlock holds, and the answer to the command before does not stand there any more, as far as
+    /// these do not depend on arguments.
     pub fn is_ready(&self, device: &str, command: &str) -> bool {
         self.0.is_ready(device, command)
     }
