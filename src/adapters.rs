@@ -9,10 +9,11 @@ use std::time::Duration;
 
 use guideway_contract::{Adapter, Backoff};
 
-use smol_str::format_smolstr;
+use smol_str::{SmolStr, format_smolstr};
 
 use crate::config::{AdapterOptions, Adapters, Configuration, Instance};
 use crate::control::Controlled;
+use crate::northbound::interfaces::Interface;
 use crate::pipeline::mapping::Mapping;
 use crate::protocols::Bus;
 
@@ -78,6 +79,27 @@ fn controlled(instance: &Instance, adapter: &dyn Adapter) -> Option<Controlled> 
         mapping: machine.mapping.clone(),
         subscribed: adapter.capabilities().subscribed,
     })
+}
+
+/// The interfaces that machines answer.
+pub fn answered(configuration: &Configuration) -> Vec<Interface> {
+    let of = |instance: &Instance| -> Vec<Interface> {
+        let machine = &instance.machine;
+        let of = |(key, request): (&SmolStr, &SmolStr)| {
+            let answered = machine.interfaces.get(key)?.clone();
+            Some(Interface {
+                key: key.clone(),
+                device: machine.identity.uuid.clone(),
+                command: answered.command,
+                item_type: answered.item_type,
+                request: request.clone(),
+                response: answered.response,
+                state: answered.state,
+            })
+        };
+        instance.interfaces.iter().filter_map(of).collect()
+    };
+    configuration.machines.iter().flat_map(of).collect()
 }
 
 /// Condition ids came with version 2.3; before, a colon belongs to the native code.

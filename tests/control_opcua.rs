@@ -2,6 +2,7 @@
 //! left alone.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(clippy::needless_pass_by_value, reason = "requests are made where they are used")]
 
 mod support;
 

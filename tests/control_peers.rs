@@ -165,7 +165,7 @@ groups = { fast = "30ms" }
 kind = "s7"
 [points]
 ready = { addr = "DB1.DBW0", type = "i16", group = "fast" }
-program = { addr = "DB1.DBB10", type = "s7string[20]", access = "rw", group = "fast" }
+program = { addr = "DB1.DBB10", type = "string[20]", access = "rw", group = "fast" }
 strobe = { addr = "DB1.DBW100", type = "i16", access = "w" }
 echo = { addr = "DB1.DBW102", type = "i16", group = "fast" }
 result = { addr = "DB1.DBW104", type = "i16", group = "fast" }
@@ -182,7 +182,7 @@ verify = { point = "echo", equals = "7", within = "3s", refused = "echo == 7 && 
 finally = [{ point = "strobe", value = "0" }]
 "#;
     let mut peer = Peer::python("s7_peer.py", &[]).await;
-    for line in ["set DB1 0 0001", "set DB1 100 000000000000"] {
+    for line in ["set DB1 0 0001", "set DB1 10 1400", "set DB1 100 000000000000"] {
         assert_eq!(peer.say(line).await, "ok");
     }
     let device = format!(
@@ -268,7 +268,7 @@ write = [{ point = "start", value = "args.program" }]
 [commands.set_line]
 risk = "setpoint"
 args = { line = { type = "int", min = -100, max = 100 } }
-require = "item.line > -40000.0"
+require = "number(item.line) > -40000.0"
 write = [{ point = "number", value = "args.line" }]
 verify = { point = "number", equals = "args.line", within = "3s" }
 "#;

@@ -25,7 +25,7 @@ use crate::control::{self, Control, Live, Reach};
 use crate::device_model::{AgentAdapter, AgentInfo, DeviceModel, ModelError, SchemaVersion, SharedModel};
 use crate::documents::Dressing;
 use crate::journal::{ItemState, Journal, OpenError, Writer};
-use crate::northbound::{mqtt, mtconnect, opcua};
+use crate::northbound::{interfaces, mqtt, mtconnect, opcua};
 use crate::pipeline::{AdapterRules, Pipeline};
 use crate::telemetry::{AdapterView, View, server};
 
@@ -125,6 +125,7 @@ impl Agent {
         let started = Timestamp::now();
         let gateway: Arc<str> = configuration.gateway.name().into();
         let mut sources = adapters::sources(&configuration);
+        let answered = adapters::answered(&configuration);
         let durable = surroundings.data_dir.as_deref().filter(|_| configuration.journal.durable);
         let learned = Learned::new(durable);
         let model = load_model(&configuration, &gateway, &sources, &learned)?;
@@ -309,6 +310,15 @@ impl Agent {
             .map(|(name, adapter, outlet, backoff)| (name, tokio::spawn(supervise(adapter, outlet, backoff))))
             .collect();
         if let Some(control) = control.clone() {
+            if !answered.is_empty() {
+                let context = interfaces::Context {
+                    control: control.clone(),
+                    journal: journal.clone(),
+                    model: shared.clone(),
+                };
+                let face = interfaces::Face::new(answered, context);
+                faces.push(("interfaces".to_owned(), tokio::spawn(face.run(stop_faces.child_token()))));
+            }
             faces.push(("control".to_owned(), tokio::spawn(control.run(stop_faces.child_token()))));
         }
         take_back.disarm();

@@ -112,6 +112,8 @@ pub struct Instance {
     pub bus: Option<String>,
     /// The commands that are permitted.
     pub commands: Vec<SmolStr>,
+    /// The interfaces that it answers, each with the REQUEST that it follows.
+    pub interfaces: BTreeMap<SmolStr, SmolStr>,
 }
 
 /// `[[device]]`: a machine of a profile; or what is said of a device in place of what its devices file says.
@@ -136,6 +138,10 @@ pub struct DeviceDetails {
     /// Commands of the profile that are permitted. Default: none.
     #[serde(default)]
     pub commands: Vec<SmolStr>,
+    /// Interfaces of the profile that the machine answers, each with the REQUEST that it follows: a device's name or
+    /// uuid, a colon, and a data item's id or name.
+    #[serde(default)]
+    pub interfaces: BTreeMap<SmolStr, SmolStr>,
     /// Replaces its uuid. Of a machine of a profile: its uuid; default: made of the gateway's and its name.
     #[serde(default)]
     pub uuid: Option<String>,

@@ -105,6 +105,7 @@ impl Reader<'_> {
             address_span: span_of("address"),
             base: base.to_owned(),
             is_controlled: !details.commands.is_empty(),
+            interfaces: Some(details.interfaces.keys().cloned().collect()),
             params: details.params.clone(),
             settings: own,
             told: Some(Told {
@@ -137,6 +138,28 @@ impl Reader<'_> {
                 self.document.error(span_of("commands"), what, cure);
             }
         }
+        for (key, request) in &details.interfaces {
+            let Some(answered) = machine.interfaces.get(key) else {
+                let what = format!("{label}: the profile {} has no interface `{key}`", machine.profile);
+                let cure = suggest::cure(key, machine.interfaces.keys().map(SmolStr::as_str));
+                self.document.error(span_of("interfaces"), what, cure);
+                continue;
+            };
+            if !details.commands.contains(&answered.command) {
+                let command = &answered.command;
+                let what = format!("{label}: interface `{key}` asks for `{command}`, which is not permitted");
+                self.document.error(
+                    span_of("interfaces"),
+                    what,
+                    format!("add it: commands = [\"{command}\"]"),
+                );
+            }
+            if !matches!(request.rsplit_once(':'), Some((device, item)) if !device.is_empty() && !item.is_empty())
+            {
+                let what = format!("{label}: interface `{key}`: {request:?} names no data item");
+                self.document.error(span_of("interfaces"), what, "write \"DEVICE:DATAITEM\"");
+            }
+        }
         let options = AdapterOptions {
             name: details.name.clone(),
             devices: machine.device.is_some().then(|| details.name.clone()).into_iter().collect(),
@@ -147,6 +170,7 @@ impl Reader<'_> {
             ..AdapterOptions::default()
         };
         let (bus, commands) = (details.bus.clone(), details.commands.clone());
-        Some((details, Some(Instance { machine, options, bus, commands })))
+        let interfaces = details.interfaces.clone();
+        Some((details, Some(Instance { machine, options, bus, commands, interfaces })))
     }
 }

@@ -1,6 +1,6 @@
 //! The device model of a configuration, with what is wrong in it as findings.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -10,6 +10,7 @@ use super::places::Places;
 use super::source::Source;
 use super::suggest;
 use crate::device_model::{self, DeviceModel, ModelError};
+use crate::northbound::interfaces;
 
 /// Reads the devices files and looks whether every adapter finds its devices in them.
 pub(super) fn check(
@@ -50,6 +51,45 @@ pub(super) fn check(
         }
     }
     fed(configuration, &model, places, source, findings);
+    followed(configuration, &model, places, source, findings);
+}
+
+/// The REQUEST of every interface that a machine answers, where its device is known before it runs.
+fn followed(
+    configuration: &Configuration,
+    model: &DeviceModel,
+    places: &Places,
+    source: &Arc<Source>,
+    findings: &mut Findings,
+) {
+    let mut seen = BTreeSet::new();
+    for instance in &configuration.machines {
+        let name = &instance.options.name;
+        let index = configuration.devices.iter().position(|device| device.name == *name).unwrap_or(0);
+        let span = places.of(&format!("{}.interfaces", places.path_of("device", index)));
+        for (key, answered) in &instance.machine.interfaces {
+            let Some(request) = instance.interfaces.get(key) else { continue };
+            let mut error = |what: String, cure: &str| {
+                findings.error(
+                    source,
+                    span.clone(),
+                    format!("device {name:?}: interface `{key}`: {what}"),
+                    cure,
+                );
+            };
+            if !seen.insert(request) {
+                error(format!("another one follows `{request}` too"), "a request is answered by one machine");
+            }
+            match interfaces::Followed::find(model, request, &answered.item_type) {
+                Ok(_) => {}
+                // A source that describes itself is not known yet.
+                Err(missing)
+                    if missing.may_come
+                        && configuration.machines.iter().any(|it| it.machine.device.is_none()) => {}
+                Err(missing) => error(missing.what, "write \"DEVICE:DATAITEM\", the requester's REQUEST"),
+            }
+        }
+    }
 }
 
 /// A machine that nobody feeds stays UNAVAILABLE for ever.

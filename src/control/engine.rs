@@ -96,6 +96,14 @@ pub(super) struct Tag {
     pub(super) of: u64,
 }
 
+/// A request whose first row is in the audit, or could not be written.
+pub(super) struct Entered {
+    claim: Claim,
+    /// Its arguments were too large, and are gone.
+    oversized: bool,
+    tag: std::io::Result<Tag>,
+}
+
 /// What became of a request at the door.
 enum Door {
     /// It is not acted on; whether its id counts as used.
@@ -132,21 +140,28 @@ impl Drop for OnRoad<'_> {
 }
 
 impl Inner {
-    /// A request from its first row in the audit to its last.
-    pub(super) async fn road(self: &Arc<Self>, claim: Claim) -> End {
-        self.on_road.send_modify(|count| *count += 1);
-        let _on_road = OnRoad(self);
-        // A request that comes again has to find its end, and the machine has to be let go of first. The sender is here.
-        let _ = self.recovered.subscribe().wait_for(|done| *done).await;
-        let mut claim = claim;
+    /// Puts a request into the audit.
+    pub(super) fn enter(&self, mut claim: Claim) -> Entered {
         let oversized = size(&claim.arguments) > MOST_ARGUMENTS;
         if oversized {
             claim.arguments.clear();
         }
+        let row = self.log(What::Request, &claim.id, request_row(&claim), false);
+        let tag = row.map(|stamp| Tag { id: claim.id.clone(), of: stamp.number });
+        Entered { claim, oversized, tag }
+    }
+
+    /// A request from its first row in the audit to its last.
+    pub(super) async fn road(self: &Arc<Self>, entered: Entered) -> End {
+        self.on_road.send_modify(|count| *count += 1);
+        let _on_road = OnRoad(self);
+        // A request that comes again has to find its end, and the machine has to be let go of first. The sender is here.
+        let _ = self.recovered.subscribe().wait_for(|done| *done).await;
+        let Entered { claim, oversized, tag } = entered;
         let end =
             |reason, detail: String| End::rejected(&claim.id, &claim.device, &claim.command, reason, detail);
-        let tag = match self.log(What::Request, &claim.id, request_row(&claim), false) {
-            Ok(stamp) => Tag { id: claim.id.clone(), of: stamp.number },
+        let tag = match tag {
+            Ok(tag) => tag,
             Err(error) => {
                 // Nothing is done that is not in the audit.
                 let end = end(Reason::AuditFailed, format!("the audit cannot be written: {error}"));
@@ -229,6 +244,26 @@ impl Inner {
         if let Err(detail) = self.permits.covers(&claim.requester, &unit.machine.name, &claim.command, now) {
             return refused(Reason::NotPermitted, detail);
         }
+        if let Err(wait) = self.rates.take(&claim.requester.name) {
+            let detail = format!("{} asks too often; wait {:.1} s", claim.requester.name, wait.as_secs_f64());
+            return refused(Reason::RateLimited, detail);
+        }
+        // Whoever asks again for what was carried out is told its end, also when its time is over by now.
+        match self.memory.lock().find(claim) {
+            Known::New => {}
+            Known::Running => {
+                return refused(Reason::Busy, format!("request `{}` is being carried out", claim.id));
+            }
+            Known::Ended(end) => return Door::Again(end),
+            Known::Forgotten => {
+                let detail = format!("request `{}` has ended; how is in the audit", claim.id);
+                return refused(Reason::IdReused, detail);
+            }
+            Known::Other => {
+                let detail = format!("another request had the id `{}`", claim.id);
+                return refused(Reason::IdReused, detail);
+            }
+        }
         if let Some(off) = self.off() {
             return refused(Reason::ControlOff, off);
         }
@@ -244,24 +279,9 @@ impl Inner {
             );
             return refused(Reason::ValidTooLong, detail);
         }
-        if let Err(wait) = self.rates.take(&claim.requester.name) {
-            let detail = format!("{} asks too often; wait {:.1} s", claim.requester.name, wait.as_secs_f64());
-            return refused(Reason::RateLimited, detail);
-        }
-        match self.memory.lock().take(claim) {
-            Known::New => {}
-            Known::Running => {
-                return refused(Reason::Busy, format!("request `{}` is being carried out", claim.id));
-            }
-            Known::Ended(end) => return Door::Again(end),
-            Known::Forgotten => {
-                let detail = format!("request `{}` has ended; how is in the audit", claim.id);
-                return refused(Reason::IdReused, detail);
-            }
-            Known::Other => {
-                let detail = format!("another request of {} had the id `{}`", claim.requester.name, claim.id);
-                return refused(Reason::IdReused, detail);
-            }
+        // Two that come at once have both been new a moment ago.
+        if !self.memory.lock().begin(claim) {
+            return refused(Reason::Busy, format!("request `{}` is being carried out", claim.id));
         }
         self.prepare(claim, unit, definition)
             .unwrap_or_else(|(reason, detail)| Door::Refused(reason, detail, true))

@@ -349,13 +349,15 @@ impl Control {
         self.0.is_ready(device, command)
     }
 
-    /// Takes a request on its road. It goes on when the receiver is dropped; exactly one end comes.
+    /// Takes a request on its road. It is in the audit when this returns, so that a face may say that it has arrived. It
+    /// goes on when the receiver is dropped; exactly one end comes.
     pub fn submit(&self, claim: Claim) -> oneshot::Receiver<End> {
         let (done, end) = oneshot::channel();
         let inner = self.0.clone();
+        let entered = inner.enter(claim);
         tokio::spawn(async move {
             // Who asked may have gone; the end is in the audit and in the journal.
-            let _ = done.send(inner.road(claim).await);
+            let _ = done.send(inner.road(entered).await);
         });
         end
     }

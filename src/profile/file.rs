@@ -318,6 +318,20 @@ pub struct Command {
     pub bind: Option<SmolStr>,
 }
 
+/// An interface of MTConnect that instances may answer: another device's REQUEST is this machine's command.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Interface {
+    /// Its place: components below the device, `Interfaces/BarFeederInterface`.
+    pub at: String,
+    /// What is asked for: `OPEN_DOOR`, `CLOSE_DOOR`, `OPEN_CHUCK`, `CLOSE_CHUCK`, `MATERIAL_LOAD`, `MATERIAL_UNLOAD`,
+    /// `MATERIAL_FEED`, `MATERIAL_CHANGE`, `MATERIAL_RETRACT` or `PART_CHANGE`.
+    #[serde(rename = "type")]
+    pub kind: SmolStr,
+    /// The command that is carried out: one of this profile, without arguments.
+    pub command: SmolStr,
+}
+
 /// How far a command's effects go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]

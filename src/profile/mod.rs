@@ -7,6 +7,7 @@ mod commands;
 mod draft;
 pub mod file;
 pub mod import;
+mod interfaces;
 mod items;
 mod library;
 mod model;
@@ -36,6 +37,7 @@ use crate::reading::finding::Findings;
 use crate::reading::{Report, Source};
 pub use draft::draft;
 use file::Scalar;
+pub use interfaces::Answered;
 pub use library::{Library, NotFound, Shipped, shipped};
 pub(crate) use model::is_token;
 use recording::Replay;
@@ -88,6 +90,8 @@ pub struct Machine {
     pub replay: Option<Replay>,
     /// Its commands, permitted or not.
     pub commands: BTreeMap<SmolStr, Arc<Definition>>,
+    /// The interfaces of MTConnect that its profile can answer, by their keys.
+    pub interfaces: BTreeMap<SmolStr, Answered>,
 }
 
 impl Machine {
@@ -139,6 +143,8 @@ pub(crate) struct Instance<'s, 'i> {
     pub(crate) settings: DeTable<'i>,
     /// Whether the instance permits commands: then its device has data items that tell of them.
     pub(crate) is_controlled: bool,
+    /// Keys of the interfaces that the instance answers: only these have data items. `None`: all of them.
+    pub(crate) interfaces: Option<Vec<SmolStr>>,
     /// `None` for a profile that is looked at alone.
     pub(crate) told: Option<Told<'s>>,
 }
@@ -152,6 +158,7 @@ impl Instance<'_, '_> {
             address_span: 0..0,
             base: PathBuf::new(),
             is_controlled: false,
+            interfaces: None,
             params: BTreeMap::new(),
             settings: DeTable::new(),
             told: None,

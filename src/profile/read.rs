@@ -13,7 +13,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::file::{Command, Head, Item, Point, Scalar};
 use super::recording::Replay;
-use super::{Identity, Instance, Machine, commands, items, model, parameters, sample};
+use super::{Identity, Instance, Machine, commands, interfaces, items, model, parameters, sample};
 use crate::control::Definition;
 use crate::device_model::{DeviceModel, Options, Severity};
 use crate::pipeline::mapping::{Mapping, Parameters, PointRule};
@@ -26,7 +26,7 @@ const EVERY: Duration = Duration::from_secs(1);
 /// A profile of more points or items is a mistake.
 const MOST: usize = 50_000;
 
-const ROOT: [&str; 4] = ["adapter", "points", "items", "commands"];
+const ROOT: [&str; 5] = ["adapter", "points", "items", "commands", "interfaces"];
 
 /// Reads a profile for one machine. What is wrong goes into `findings`; `None` when nothing can be made of it.
 pub(super) fn read(
@@ -187,12 +187,15 @@ impl Reader<'_> {
             compiled.extend(compiler.item(key, item));
         }
         let commands = self.commands(root, &*settings, &parameters, &written, &instance.identity);
+        let has_own_model = !written.is_empty();
+        let count = written.len();
+        let answered = in_order(table(root, "interfaces"));
+        let answered = interfaces::read(&mut self.document, &answered, &commands, &mut written, instance);
         let (xml, lines) = model::document(head, &instance.identity, &written, instance.is_controlled);
         // What is wrong with items has been told in the profile's own words.
-        if !written.is_empty() && self.document.findings.errors() == told {
+        if has_own_model && self.document.findings.errors() == told {
             self.judge(&xml, &lines, &written);
         }
-        let has_own_model = !written.is_empty();
         Some(Machine {
             profile: head.id.clone(),
             version: head.version.clone(),
@@ -200,13 +203,14 @@ impl Reader<'_> {
             identity: instance.identity.clone(),
             settings: settings.into(),
             about: head.description.clone(),
-            items: written.len(),
+            items: count,
             replay,
             device: has_own_model.then_some(xml),
             follows_link,
             mapping: Arc::new(Mapping::new(rules, compiled)),
             parameters: Arc::new(parameters),
             commands,
+            interfaces: answered,
         })
     }
 

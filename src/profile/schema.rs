@@ -3,7 +3,7 @@
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
-use super::file::{Command, Head, Item, Point};
+use super::file::{Command, Head, Interface, Item, Point};
 use crate::protocols::DRIVERS;
 
 /// The schema: what every profile has, and for each protocol its settings and its points.
@@ -21,6 +21,7 @@ pub fn schema() -> Value {
     let mut root = plain(generator().into_root_schema_for::<Head>());
     let item = plain(generator().into_root_schema_for::<Item>());
     let command = plain(generator().into_root_schema_for::<Command>());
+    let interface = plain(generator().into_root_schema_for::<Interface>());
     let common = plain(generator().into_root_schema_for::<Point>());
     let (mut kinds, mut choices) = (Vec::new(), Vec::new());
     for driver in DRIVERS {
@@ -59,6 +60,8 @@ pub fn schema() -> Value {
             properties.insert("items".into(), json!({ "type": "object", "additionalProperties": item }));
             properties
                 .insert("commands".into(), json!({ "type": "object", "additionalProperties": command }));
+            properties
+                .insert("interfaces".into(), json!({ "type": "object", "additionalProperties": interface }));
         }
         if let Some(required) = object.get_mut("required").and_then(Value::as_array_mut) {
             required.push(json!("adapter"));

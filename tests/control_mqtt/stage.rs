@@ -149,6 +149,15 @@ impl Stage {
     }
 }
 
+impl Drop for Stage {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let said = std::fs::read_to_string(self.folder.path().join("gateway.log"));
+            println!("{}", said.unwrap_or_default());
+        }
+    }
+}
+
 /// The request of the scheduler for `set_job`, good for a minute.
 pub fn claims(id: &str, value: u16) -> Value {
     json!({

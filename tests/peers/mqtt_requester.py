@@ -2,6 +2,8 @@
 
     mqtt_requester.py PORT [3.1.1] [id=NAME] [user=NAME password=WORD]
 
+With an `id` the broker keeps its subscriptions, and what comes for them, while it is away.
+
 Lines on standard input, each answered with one:
 
     sub FILTER              subscribes with quality of service 1, and again after each connection
@@ -92,13 +94,19 @@ def main():
         mqtt.CallbackAPIVersion.VERSION2,
         client_id=OPTIONS.get("id", ""),
         protocol=mqtt.MQTTv311 if OLD else mqtt.MQTTv5,
+        clean_session="id" not in OPTIONS if OLD else None,
     )
     client.on_connect, client.on_disconnect = on_connect, on_disconnect
     client.on_subscribe, client.on_message = on_subscribe, on_message
     client.reconnect_delay_set(min_delay=1, max_delay=1)
     if "user" in OPTIONS:
         client.username_pw_set(OPTIONS["user"], OPTIONS["password"])
-    client.connect("127.0.0.1", PORT, keepalive=30)
+    kept = {}
+    if "id" in OPTIONS and not OLD:
+        properties = Properties(PacketTypes.CONNECT)
+        properties.SessionExpiryInterval = 3600
+        kept = {"clean_start": False, "properties": properties}
+    client.connect("127.0.0.1", PORT, keepalive=30, **kept)
     client.loop_start()
     if not connected.wait(20):
         sys.exit("no connection")

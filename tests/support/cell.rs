@@ -68,7 +68,7 @@ finally = [{ point = "cmd", value = "0" }]
 # What is looked at is read once only, and so is soon too old.
 [commands.stale]
 risk = "setpoint"
-require = "item.old >= 0.0"
+require = "number(item.old) >= 0.0"
 max_age = "500ms"
 write = [{ point = "job", value = "1" }]
 

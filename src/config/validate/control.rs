@@ -13,6 +13,7 @@ use crate::config::suggest;
 use crate::control::key::VerifyingKey;
 use crate::control::options::{Options, Permit, RequesterOptions};
 use crate::control::{password, permit};
+use crate::northbound::interfaces;
 use crate::northbound::opcua::{Role, User};
 
 /// What stands before every finding.
@@ -38,7 +39,10 @@ impl Check<'_> {
             names.map(|(index, it)| (format!("control.requester[{index}].name"), it.name.as_str())),
         );
         self.same_keys(options);
-        let roles = roles(options, users);
+        let mut roles = roles(options, users);
+        if configuration.machines.iter().any(|machine| !machine.interfaces.is_empty()) {
+            roles.insert(interfaces::ROLE);
+        }
         for (index, permit) in options.permit.iter().enumerate() {
             self.permit(&format!("control.permit[{index}]"), index + 1, permit, &roles, configuration);
         }

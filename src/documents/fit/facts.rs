@@ -82,11 +82,14 @@ pub(super) const COMPONENT_ORDER: [&str; 4] = ["Description", "Configuration", "
 
 /// Components that a later version no longer has, with the last that does and what stands for them
 /// since. Those with nothing are left out and what is in them goes to the component above.
-const GONE: [(&str, SchemaVersion, Option<&str>); 7] = [
+const GONE: [(&str, SchemaVersion, Option<&str>); 9] = [
+    // No schema has these two, which the standard's text calls so.
+    ("BarFeederInterface", SchemaVersion::new(1, 0), None),
     ("ChuckInterface", V1_3, None),
     ("DoorInterface", V1_3, None),
     ("Interface", V1_8, None),
     ("MaterialHandler", V1_3, None),
+    ("MaterialHandlerInterface", SchemaVersion::new(1, 0), None),
     ("Organizer", V1_8, None),
     ("Spindle", V1_3, Some("Rotary")),
     ("Table", V1_8, None),

@@ -80,9 +80,9 @@ mod tests {
         for part in [
             "g.toml:6:8: error: control.mqtt \"a\"",
             "control.mqtt \"a\": max_payload: 1048576 bytes is out of range",
-            "g.toml:8:1: error: control.mqtt \"a\": unknown key `prefix`",
+            "g.toml:9:1: error: control.mqtt \"a\": unknown key `prefix`",
             "control.mqtt \"a\" follows the topics of control.mqtt \"a\" too",
-            "g.toml:9:1: error: control.mqtt \"mqtt://b\": `name` is missing",
+            "g.toml:10:1: error: control.mqtt \"mqtt://b\": `name` is missing",
             "requester \"mes/1\": `/`, `+` and `#` become `_`",
         ] {
             assert!(found.contains(part), "{part}\n---\n{found}");

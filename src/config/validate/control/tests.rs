@@ -115,7 +115,7 @@ fn everything_is_read_and_paths_are_relative_to_the_configuration() {
     assert_eq!(control.off_file.unwrap(), folder.path().join("lamp.off"));
     assert_eq!(control.requester[0].public_key.as_deref().unwrap(), folder.path().join("router.pem"));
     assert_eq!(control.requester[1].password.as_deref(), Some(HASH));
-    assert_eq!((control.mqtt.len(), control.permit[0].role.as_str()), (1, "scheduling"));
+    assert_eq!((configuration.control_mqtt.len(), control.permit[0].role.as_str()), (1, "scheduling"));
     let (without, _) =
         load(folder.path(), "[[adapter.shdr]]\nhost = 'a'\n[model]\ndevices = ['press.toml']\n").unwrap();
     assert!(without.control.is_none());
