@@ -7,7 +7,7 @@ use std::sync::Arc;
 use guideway_contract::Timestamp;
 use guideway_contract::kit::Peer;
 use guideway_simulator::{Progress, Replay, Speed, replay};
-use serde_json::json;
+use serde_json::{Value as Json, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::support::broker::Broker;
@@ -208,10 +208,10 @@ async fn machine_health_a_twin_asks_for_feed_hold_and_sees_it_everywhere() {
     let seen: Vec<_> = twin.heard.iter().filter(|heard| of_machine(heard.item())).collect();
     assert!(seen.is_sorted_by(|a, b| a.sequence() < b.sequence()), "{seen:?}");
     assert_eq!(seen.last().unwrap().sequence(), fault.sequence(), "the fault comes last");
-    let before_it = |heard: &&&_| -> bool { heard_item(heard) == machine.temperature.1 };
-    let ramp: Vec<String> = seen.iter().filter(before_it).map(|heard| heard.result().to_owned()).collect();
+    let hot = seen.iter().filter(|heard| heard.item() == machine.temperature.1);
+    let ramp: Vec<&str> = hot.map(|heard| heard.result()).collect();
     let wanted = RAMP.map(|degrees| degrees.to_string());
-    assert!(ramp.ends_with(&wanted), "{:?}", &ramp[ramp.len().saturating_sub(20)..]);
+    assert!(ramp.ends_with(&wanted.each_ref().map(String::as_str)), "{ramp:?}");
     assert!(ramp.len() > RAMP.len(), "the machine was replayed before");
     println!("{}: {} temperatures, then the fault", machine.name, ramp.len());
 
@@ -231,8 +231,9 @@ async fn machine_health_a_twin_asks_for_feed_hold_and_sees_it_everywhere() {
     wait_until(&gateway, "PLC_hold", "ACTIVE");
     assert_eq!(current(&gateway, machine.system.1).as_deref(), Some("Fault"));
     for (item, value) in [("exec", "FEED_HOLD"), ("hold", "ACTIVE")] {
-        let read = json!({ "do": "value", "node": format!("ns=3;s=plc-1/PLC_{item}") });
-        let shown = |said: &serde_json::Value| is_shown(said, value).then_some(());
+        // The variable of a vocabulary is a number, and has the word beside it.
+        let read = json!({ "do": "value", "node": format!("ns=3;s=plc-1/PLC_{item}/ValueAsText") });
+        let shown = |said: &Json| (said["status"] == "Good" && said["value"] == value).then_some(());
         opcua.hears(&format!("{item} is {value}"), SOON, read, shown);
     }
     let running = twin.until("it runs", asked, |heard| heard.state_of("hold-1") == Some("running")).await;
@@ -278,13 +279,4 @@ async fn machine_health_a_twin_asks_for_feed_hold_and_sees_it_everywhere() {
     assert_eq!(whats, ["request", "end"], "{of_visitor:?}");
     assert!(of_visitor[0].1.contains("\"visitor\""), "{of_visitor:?}");
     assert!(of_visitor[1].1.contains("\"not-permitted\""), "{of_visitor:?}");
-}
-
-fn heard_item(heard: &crate::support::control::Heard) -> &str {
-    heard.item()
-}
-
-/// Whether a value read over OPC UA is this word: MTConnect's enumerations are numbers there with their text beside.
-fn is_shown(said: &serde_json::Value, word: &str) -> bool {
-    said["status"] == "Good" && said["value"] == word
 }
