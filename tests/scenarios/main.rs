@@ -7,5 +7,6 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod commissioning;
 mod health;
 mod scheduling;
