@@ -21,6 +21,7 @@ Lines on standard input, each answered with one:
     written UNIT ADDRESS            every value that was written to that holding register, in order
     echo UNIT FROM TO MS            what is written to holding register FROM stands in TO a while later
     mute UNIT                       no echo any more
+    follow UNIT COIL TO ON OFF MS   when the coil is written, ON or OFF stands in holding register TO a while later
 """
 
 import asyncio
@@ -49,6 +50,7 @@ gulping: dict = {}
 lags: dict = {}
 log: dict = {}
 echoes: dict = {}
+followers: dict = {}
 tasks: set = set()
 servers: list = []
 seen = {"requests": 0, "most": 0, "writes": 0}
@@ -82,6 +84,11 @@ def action(unit):
             source, target, pause = echoes.get(unit, (None, None, 0))
             if function in (6, 16) and source is not None and address <= source < address + len(values):
                 task = asyncio.create_task(later(unit, target, values[source - address], pause))
+                tasks.add(task)
+                task.add_done_callback(tasks.discard)
+            coil, target, on, off, pause = followers.get(unit, (None, None, 0, 0, 0))
+            if function in (5, 15) and coil is not None and address <= coil < address + len(values):
+                task = asyncio.create_task(later(unit, target, on if values[coil - address] else off, pause))
                 tasks.add(task)
                 task.add_done_callback(tasks.discard)
             if unit in swallowing:
@@ -179,6 +186,9 @@ async def answer(server, words):
             return "ok"
         case ["mute", unit]:
             echoes.pop(int(unit), None)
+            return "ok"
+        case ["follow", unit, *numbers]:
+            followers[int(unit)] = tuple(int(number) for number in numbers)
             return "ok"
         case ["most"]:
             return str(seen["most"])

@@ -4,19 +4,25 @@
 
 DB1 (2,000 bytes), DB2 (60,000 bytes), DB3 (100 bytes), M, I, Q, T and C exist; DB2 holds its own byte numbers. Prints
 `ready`, then answers each line: `set AREA BYTE HEX` writes and gives `ok`, `get AREA BYTE COUNT` gives hexadecimal,
-`drop AREA` takes an area away, `make AREA SIZE` gives it (back), zeroed. AREA is DB1, M, I, Q, T, C.
+`drop AREA` takes an area away, `make AREA SIZE` gives it (back), zeroed. AREA is DB1, M, I, Q, T, C. `writes` gives how
+many requests have come that write, `echo AREA FROM COUNT TO MS` has what stands at FROM after a write stand at TO a while
+later.
 
 What it is not: its server writes whole bytes where a bit is to be written, and answers single items only in write jobs.
 Bits are tried with s7_peer.js, the real Snap7.
 """
 
 import sys
+import threading
 
 import snap7
+from snap7.server import EVC_DATA_WRITE
 from snap7.type import SrvArea
 
 AREAS = {"M": SrvArea.MK, "I": SrvArea.PE, "Q": SrvArea.PA, "T": SrvArea.TM, "C": SrvArea.CT}
 memory = {}
+echoes = []
+writes = 0
 
 
 def place(name):
@@ -28,11 +34,24 @@ def make(server, name, data):
     server.register_area(*place(name), data)
 
 
+def copy(area, start, count, target):
+    memory[area][target : target + count] = memory[area][start : start + count]
+
+
+def written(event):
+    global writes
+    if event.EvtCode == EVC_DATA_WRITE:
+        writes += 1
+        for area, start, count, target, pause in echoes:
+            threading.Timer(pause / 1000, copy, (area, start, count, target)).start()
+
+
 def main():
     server = snap7.server.Server(log=False)
     for name, size in {"DB1": 2_000, "DB3": 100, "M": 256, "I": 256, "Q": 256, "T": 128, "C": 128}.items():
         make(server, name, bytearray(size))
     make(server, "DB2", bytearray(byte * 7 % 251 for byte in range(60_000)))
+    server.set_events_callback(written)
     server.start_to("127.0.0.1", int(sys.argv[1]))
     print("ready", flush=True)
     for line in sys.stdin:
@@ -49,6 +68,11 @@ def main():
                 answer = "ok"
             case ["make", area, size]:
                 make(server, area, bytearray(int(size)))
+                answer = "ok"
+            case ["writes"]:
+                answer = str(writes)
+            case ["echo", area, *numbers]:
+                echoes.append((area, *(int(number) for number in numbers)))
                 answer = "ok"
             case _:
                 answer = "unknown"

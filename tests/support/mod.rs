@@ -8,6 +8,7 @@
 
 pub mod broker;
 pub mod cell;
+pub mod control;
 pub mod counting;
 pub mod gateway;
 pub mod http;
