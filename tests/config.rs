@@ -101,6 +101,9 @@ const QUOTED_HASH: &str = concat!(
     "$$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\""
 );
 
+/// A secret that is long enough.
+const CONTROL_SECRET: &str = "\"0123456789abcdef0123456789abcdef\"";
+
 #[test]
 fn every_example_of_the_other_pages_is_right() {
     let page = |name: &str| fs::read_to_string(root().join(name)).unwrap().replace("$MQTT_PASSWORD", "$PATH");
@@ -172,6 +175,9 @@ fn needed(section: &str, key: &str) -> String {
         "[[device]]" => &[("name", "\"Mill\"")],
         "[[adapter.shdr]]" => &[("host", "\"mill\"")],
         "[[mqtt]]" => &[("name", "\"shop\""), ("url", "\"mqtt://broker\"")],
+        "[[control.requester]]" => &[("name", "\"twin\""), ("roles", "[\"r\"]"), ("secret", CONTROL_SECRET)],
+        "[[control.permit]]" => &[("role", "\"r\""), ("devices", "[\"*\"]"), ("commands", "[\"*\"]")],
+        "[[control.mqtt]]" => &[("name", "\"shop\""), ("url", "\"mqtt://broker\"")],
         "[[opcua.users]]" => &[("name", "\"anna\""), ("password", QUOTED_HASH)],
         _ => &[],
     };

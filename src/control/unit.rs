@@ -124,8 +124,8 @@ impl Unit {
         self.slot.lock().last = Some(end.clone());
     }
 
-    /// Whether it would not be held for a command now.
-    pub(super) fn is_busy(&self) -> bool {
+    /// Whether it would take no command now.
+    pub(super) fn is_taken(&self) -> bool {
         let slot = self.slot.lock();
         slot.running.is_some() || slot.pending.is_some()
     }
