@@ -462,7 +462,7 @@ impl Inner {
     ) -> std::io::Result<Stamp> {
         #[cfg(debug_assertions)]
         let step = fields.get("step").and_then(Json::as_u64);
-        let stamp = self.audit.append(Row { time: Timestamp::now(), what, id: id.clone(), fields }, durable);
+        let stamp = self.audit.append(&Row { time: Timestamp::now(), what, id: id.clone(), fields }, durable);
         #[cfg(debug_assertions)]
         super::halt::after(what, step);
         stamp

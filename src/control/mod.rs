@@ -324,7 +324,7 @@ impl Control {
     /// Somebody whom the face knows (an OPC UA user) with the roles that the face gives, and those that
     /// `[[control.requester]]` gives to that name.
     pub fn requester(&self, face: Face, name: &str, roles: &[&str]) -> Requester {
-        let mut all: Vec<SmolStr> = roles.iter().map(|role| SmolStr::new(role)).collect();
+        let mut all: Vec<SmolStr> = roles.iter().map(SmolStr::new).collect();
         all.extend(self.0.permits.roles_of(name));
         all.sort();
         all.dedup();
