@@ -60,7 +60,7 @@ fn audit() -> (tempfile::TempDir, PathBuf) {
             fields.insert("of".into(), of.into());
         }
         let row = Row { time: Timestamp::now(), what, id: id.into(), fields };
-        let stamp = audit.append(row, true).unwrap();
+        let stamp = audit.append(&row, true).unwrap();
         if what == What::Request {
             of = stamp.number;
         }

@@ -208,6 +208,7 @@ fn ask_on(
     next: &AtomicU16,
     all: &Mutex<Vec<Asked>>,
 ) {
+    let (_keep, pause) = std::sync::mpsc::channel::<()>();
     loop {
         let job = next.fetch_add(1, Ordering::Relaxed);
         loop {
@@ -222,7 +223,8 @@ fn ask_on(
             if !is_rejected {
                 break;
             }
-            std::thread::sleep(Duration::from_millis(10));
+            // Nobody sends: this is a timer.
+            let _ = pause.recv_timeout(Duration::from_millis(10));
         }
     }
 }

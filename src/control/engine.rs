@@ -155,7 +155,8 @@ impl Inner {
     pub(super) async fn road(self: &Arc<Self>, entered: Entered) -> End {
         self.on_road.send_modify(|count| *count += 1);
         let _on_road = OnRoad(self);
-        // A request that comes again has to find its end, and the machine has to be let go of first. The sender is here.
+        // A request that comes again has to find its end, and the machine has to be let go of first. This cannot fail:
+        // the sender lives as long as this does.
         let _ = self.recovered.subscribe().wait_for(|done| *done).await;
         let Entered { claim, oversized, tag } = entered;
         let end =
@@ -461,7 +462,7 @@ impl Inner {
     ) -> std::io::Result<Stamp> {
         #[cfg(debug_assertions)]
         let step = fields.get("step").and_then(Json::as_u64);
-        let stamp = self.audit.append(Row { time: Timestamp::now(), what, id: id.clone(), fields }, durable);
+        let stamp = self.audit.append(&Row { time: Timestamp::now(), what, id: id.clone(), fields }, durable);
         #[cfg(debug_assertions)]
         super::halt::after(what, step);
         stamp

@@ -108,7 +108,7 @@ impl Stage {
 
     /// Waits until it has killed itself.
     pub fn dies(&mut self) {
-        self.gateway.take().unwrap().is_killed();
+        self.gateway.take().unwrap().dies();
     }
 
     /// How the machine stands, as `GET /control` has it.

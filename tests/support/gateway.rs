@@ -84,7 +84,7 @@ impl Gateway {
     }
 
     /// Waits until it has been killed by somebody else.
-    pub fn is_killed(mut self) {
+    pub fn dies(mut self) {
         use std::os::unix::process::ExitStatusExt as _;
         let status =
             eventually("the gateway is killed", Duration::from_secs(20), || self.child.try_wait().unwrap());

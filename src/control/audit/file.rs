@@ -95,7 +95,9 @@ impl Audit {
             let what = "a row that was not written whole was taken away; nobody had been told of it";
             fields.insert("detail".to_owned(), what.into());
             let row = Row { time: Timestamp::now(), what: What::Note, id: "".into(), fields };
-            audit.append(row, true).map_err(|cause| AuditError::Io { path: data_dir.join(FOLDER), cause })?;
+            audit
+                .append(&row, true)
+                .map_err(|cause| AuditError::Io { path: data_dir.join(FOLDER), cause })?;
         }
         Ok(audit)
     }
@@ -109,13 +111,9 @@ impl Audit {
     ///
     /// # Errors
     /// What the system said; the row is not there then.
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "a row that was handed over is in the audit and nowhere else"
-    )]
-    pub fn append(&self, row: Row, durable: bool) -> std::io::Result<Stamp> {
+    pub fn append(&self, row: &Row, durable: bool) -> std::io::Result<Stamp> {
         let mut state = self.state.lock();
-        let (line, stamp) = row::line(&row, &state.head);
+        let (line, stamp) = row::line(row, &state.head);
         if let Some(place) = &mut state.place {
             place.append(line.as_bytes(), &stamp, durable)?;
         }

@@ -22,7 +22,7 @@ fn row(number: usize) -> Row {
 fn fill(data: &Path, most_in_file: u64, count: usize) -> Stamp {
     let audit = Audit::open_with(data, most_in_file, |_| {}).unwrap();
     for number in 0..count {
-        audit.append(row(number), number % 2 == 0).unwrap();
+        audit.append(&row(number), number % 2 == 0).unwrap();
     }
     audit.settle().unwrap();
     audit.head()
@@ -61,7 +61,7 @@ fn rows_are_read_as_they_were_written_over_many_files_and_openings() {
         assert_eq!(seen, written);
         for number in 0..7 {
             let row = row(round * 10 + number);
-            audit.append(row.clone(), false).unwrap();
+            audit.append(&row, false).unwrap();
             written.push(row);
         }
     }
@@ -165,16 +165,16 @@ fn a_head_that_is_behind_is_fine_and_never_names_what_the_disk_may_not_have() {
     let head = || std::fs::read_to_string(folder.path().join("audit/head")).unwrap();
     let audit = Audit::open(folder.path(), |_| {}).unwrap();
     assert_eq!(head(), format!("0:{ZERO}\n"));
-    let first = audit.append(row(1), true).unwrap();
+    let first = audit.append(&row(1), true).unwrap();
     assert_eq!(head(), format!("1:{}\n", first.hash));
     for number in 2..12 {
-        audit.append(row(number), false).unwrap();
+        audit.append(&row(number), false).unwrap();
     }
     assert_eq!(head(), format!("1:{}\n", first.hash), "nobody knows whether the disk has more");
     drop(audit);
     let audit = Audit::open(folder.path(), |_| {}).unwrap();
     assert_eq!(head(), format!("11:{}\n", audit.head().hash));
-    audit.append(row(12), false).unwrap();
+    audit.append(&row(12), false).unwrap();
     audit.settle().unwrap();
     assert_eq!(head(), format!("12:{}\n", audit.head().hash));
 }
@@ -207,7 +207,7 @@ fn a_second_gateway_does_not_get_the_audit_of_the_first() {
     let other = Audit::open(folder.path(), |_| {}).err().unwrap();
     assert!(matches!(&other, AuditError::Locked(_)), "{other}");
     assert!(other.to_string().contains("another process writes this audit"), "{other}");
-    audit.append(row(1), true).unwrap();
+    audit.append(&row(1), true).unwrap();
     assert_eq!(read(folder.path(), |_| {}).unwrap().head.number, 1, "reading is allowed");
     drop(audit);
     Audit::open(folder.path(), |_| {}).unwrap();
@@ -220,7 +220,7 @@ fn reading_beside_the_writer_never_finds_anything_wrong() {
     std::thread::scope(|scope| {
         let writer = scope.spawn(|| {
             for number in 0..1_500 {
-                audit.append(row(number), number % 8 == 0).unwrap();
+                audit.append(&row(number), number % 8 == 0).unwrap();
             }
         });
         let mut looks = 0;
@@ -246,8 +246,8 @@ fn a_row_of_any_size_can_be_read_again() {
                 .insert(format!("{}{number}", text.repeat(900 / text.len())), text.repeat(5_000).into());
         }
         large.fields.insert("nested".to_owned(), json!({ "a": [text.repeat(300_000)] }));
-        audit.append(large, true).unwrap();
-        audit.append(row(2), true).unwrap();
+        audit.append(&large, true).unwrap();
+        audit.append(&row(2), true).unwrap();
         drop(audit);
         let mut rows = Vec::new();
         read(folder.path(), |record| rows.push(record.row))
@@ -278,7 +278,7 @@ proptest! {
         for (name, text) in &texts {
             let mut row = row(1);
             row.fields.insert(format!("x{name}"), text.as_str().into());
-            audit.append(row.clone(), false).unwrap();
+            audit.append(&row, false).unwrap();
             written.push(row);
         }
         audit.settle().unwrap();
