@@ -188,6 +188,9 @@ async fn a_lathe_that_asks_for_a_bar_gets_one_each_time() {
     answers(&gateway, "READY");
     assert_eq!(current(&gateway, "Feeder_feed_state"), "ENABLED");
     let probe = gateway.get("/probe");
+    if let Some(shared) = support::shared("the probe of a machine with an interface") {
+        support::schema::assert_valid(&shared, &probe);
+    }
     assert!(
         probe.contains("id=\"Feeder_feed_response\"") && probe.contains("subType=\"RESPONSE\""),
         "{probe}"
