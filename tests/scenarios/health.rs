@@ -179,6 +179,11 @@ fn wait_until(gateway: &Gateway, item: &str, is: &str) {
     eventually(&what, SOON, || current(gateway, item).filter(|value| value == is));
 }
 
+fn micros(time: &str) -> i64 {
+    let time = time.replace("+00:00", "Z");
+    Timestamp::parse(&time).unwrap_or_else(|| panic!("no time: {time}")).nanos() / 1_000
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn machine_health_a_twin_asks_for_feed_hold_and_sees_it_everywhere() {
     let folder = tempfile::tempdir().unwrap();
@@ -233,8 +238,19 @@ async fn machine_health_a_twin_asks_for_feed_hold_and_sees_it_everywhere() {
     for (item, value) in [("exec", "FEED_HOLD"), ("hold", "ACTIVE")] {
         // The variable of a vocabulary is a number, and has the word beside it.
         let read = json!({ "do": "value", "node": format!("ns=3;s=plc-1/PLC_{item}/ValueAsText") });
-        let shown = |said: &Json| (said["status"] == "Good" && said["value"] == value).then_some(());
-        opcua.hears(&format!("{item} is {value}"), SOON, read, shown);
+        let shown = |said: &Json| (said["status"] == "Good" && said["value"] == value).then(|| said.clone());
+        let shown = opcua.hears(&format!("{item} is {value}"), SOON, read, shown);
+        // It is one observation: of one time, on each face.
+        let id = format!("PLC_{item}");
+        let heard = twin.sees(&id, value, asked).await;
+        let document = gateway.get("/current");
+        let document = roxmltree::Document::parse(&document).unwrap();
+        let node = document.descendants().find(|node| node.attribute("dataItemId") == Some(&id)).unwrap();
+        assert_eq!(node.attribute("sequence").unwrap(), heard.sequence().to_string());
+        let times =
+            [node.attribute("timestamp"), heard.payload["timestamp"].as_str(), shown["time"].as_str()];
+        let times = times.map(|time| micros(time.unwrap()));
+        assert!(times.iter().all(|time| *time == times[0]), "{id} over HTTP, MQTT and OPC UA: {times:?}");
     }
     let running = twin.until("it runs", asked, |heard| heard.state_of("hold-1") == Some("running")).await;
     let bit = twin.sees("PLC_hold", "ACTIVE", asked).await;
