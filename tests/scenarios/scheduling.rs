@@ -167,8 +167,8 @@ fn rides(gateway: &Gateway, machine: &str, after: u64) -> usize {
     later.len()
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn scheduling_a_job_goes_to_another_machine_when_one_is_lost() {
+/// Plays the scenario.
+pub async fn play() {
     let folder = tempfile::tempdir().unwrap();
     let broker = Broker::start(folder.path());
     let mut mill_1 = Machine::start("Mill-1", false).await;
