@@ -101,10 +101,21 @@ const QUOTED_HASH: &str = concat!(
     "$$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\""
 );
 
+/// A secret that is long enough.
+const CONTROL_SECRET: &str = "\"0123456789abcdef0123456789abcdef\"";
+
 #[test]
 fn every_example_of_the_other_pages_is_right() {
-    let page = |name: &str| fs::read_to_string(root().join(name)).unwrap().replace("$MQTT_PASSWORD", "$PATH");
+    let page = |name: &str| {
+        fs::read_to_string(root().join(name))
+            .unwrap()
+            .replace("$MQTT_PASSWORD", "$PATH")
+            .replace("$SCHEDULER_SECRET", "$PATH")
+    };
     let (readme, shdr, mqtt) = (page("README.md"), page("docs/shdr.md"), page("docs/mqtt.md"));
+    let control = page("docs/control.md");
+    // The list that leads to the example indents it.
+    let control = control.replace("\n   ", "\n");
     let opcua = page("docs/opcua.md").replace("\"$ANNA_HASH\"", QUOTED_HASH);
     let opcua = blocks(&opcua, "toml");
     let mqtt = blocks(&mqtt, "toml");
@@ -113,6 +124,7 @@ fn every_example_of_the_other_pages_is_right() {
         blocks(&readme, "toml").join("\n"),
         blocks(&shdr, "toml").join("\n"),
         mqtt[0].to_owned(),
+        blocks(&control, "toml")[0].to_owned(),
         format!("[[mqtt]]\nname = \"a\"\nurl = \"mqtt://broker\"\n{template}"),
     ];
     for mut text in examples.into_iter().chain(opcua.iter().map(|block| block.to_string())) {
@@ -172,6 +184,9 @@ fn needed(section: &str, key: &str) -> String {
         "[[device]]" => &[("name", "\"Mill\"")],
         "[[adapter.shdr]]" => &[("host", "\"mill\"")],
         "[[mqtt]]" => &[("name", "\"shop\""), ("url", "\"mqtt://broker\"")],
+        "[[control.requester]]" => &[("name", "\"twin\""), ("roles", "[\"r\"]"), ("secret", CONTROL_SECRET)],
+        "[[control.permit]]" => &[("role", "\"r\""), ("devices", "[\"*\"]"), ("commands", "[\"*\"]")],
+        "[[control.mqtt]]" => &[("name", "\"shop\""), ("url", "\"mqtt://broker\"")],
         "[[opcua.users]]" => &[("name", "\"anna\""), ("password", QUOTED_HASH)],
         _ => &[],
     };

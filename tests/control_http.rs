@@ -1,6 +1,7 @@
 //! Control over HTTP: a foreign Modbus peer behind the gateway, and clients that speak bytes before it.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(clippy::print_stdout, reason = "a test says what it measured")]
 
 mod support;
 

@@ -192,6 +192,13 @@ impl Agent {
             Control::new(configuration.control.take(), reaches, context)
         });
         let control = control.transpose()?;
+        for machine in control.iter().flat_map(Control::machines) {
+            for id in [&machine.told, &machine.state] {
+                if let Some(item) = shared.load().find_item(id) {
+                    pipeline.adopt(item.index);
+                }
+            }
+        }
         let (heartbeat, beats) = watch::channel(0);
         let mut ingest = ingest::Ingest {
             pipeline,

@@ -15,8 +15,10 @@ use super::note;
 use super::unit::{Unit, Written};
 use super::{Claim, End, Reason, State, Verify, values};
 
-/// How often release steps are tried that the machine has not taken.
-const RELEASE_EVERY: Duration = Duration::from_secs(1);
+/// How soon release steps are tried again that the machine has not taken.
+const RELEASE_FIRST: Duration = Duration::from_secs(1);
+/// How often at least: each time has its rows in the audit, which must not grow without bound for a machine that says no.
+const RELEASE_LAST: Duration = Duration::from_secs(10);
 
 /// How it ended when it did not end well.
 type Fault = (State, Reason, String);
@@ -142,7 +144,10 @@ impl Inner {
         row.insert("expected".to_owned(), super::request::json(expected));
         match &result {
             Ok(value) => drop(row.insert("value".to_owned(), super::request::json(value))),
-            Err((_, reason, _)) => drop(row.insert("reason".to_owned(), reason.as_str().into())),
+            Err((_, reason, detail)) => {
+                row.insert("reason".to_owned(), reason.as_str().into());
+                row.insert("detail".to_owned(), detail.as_str().into());
+            }
         }
         row.insert("ok".to_owned(), result.is_ok().into());
         if let Err(error) = self.note(What::ReadBack, tag, row, false) {
@@ -183,9 +188,12 @@ impl Inner {
         unit.set_pending(Some(id.clone()));
         let mut changes = unit.live.changes();
         tracing::error!(%id, device = %unit.machine.name, "release steps are not done; they are tried until they are");
+        let mut pause = RELEASE_FIRST;
         loop {
-            tokio::time::sleep(RELEASE_EVERY).await;
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(RELEASE_LAST);
             while !unit.live.is_up() {
+                pause = RELEASE_FIRST;
                 if changes.changed().await.is_err() {
                     return;
                 }
@@ -258,6 +266,7 @@ fn begin_row(job: &Job) -> Map<String, Json> {
     let mut row = Map::new();
     row.insert("interlock".to_owned(), Json::Object(job.seen.clone()));
     row.insert("writes".to_owned(), job.writes.len().into());
+    row.insert("reads".to_owned(), job.definition.verify.is_some().into());
     let release: Vec<Json> = job.release.iter().map(step_json).collect();
     row.insert("release".to_owned(), release.into());
     row

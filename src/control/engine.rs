@@ -48,6 +48,10 @@ pub(super) struct Inner {
     pub(super) journal: Journal,
     pub(super) model: SharedModel,
     pub(super) orphans: Mutex<Vec<Orphan>>,
+    /// How the last command of each machine ended in an earlier run.
+    pub(super) last: Mutex<Vec<(Claim, End)>>,
+    /// Whether earlier runs are settled; requests wait for it.
+    pub(super) recovered: watch::Sender<bool>,
     pub(super) counters: Counters,
     /// Requests on their road; a stop waits until there are none.
     pub(super) on_road: watch::Sender<usize>,
@@ -151,6 +155,9 @@ impl Inner {
     pub(super) async fn road(self: &Arc<Self>, entered: Entered) -> End {
         self.on_road.send_modify(|count| *count += 1);
         let _on_road = OnRoad(self);
+        // A request that comes again has to find its end, and the machine has to be let go of first. This cannot fail:
+        // the sender lives as long as this does.
+        let _ = self.recovered.subscribe().wait_for(|done| *done).await;
         let Entered { claim, oversized, tag } = entered;
         let end =
             |reason, detail: String| End::rejected(&claim.id, &claim.device, &claim.command, reason, detail);
@@ -238,6 +245,26 @@ impl Inner {
         if let Err(detail) = self.permits.covers(&claim.requester, &unit.machine.name, &claim.command, now) {
             return refused(Reason::NotPermitted, detail);
         }
+        if let Err(wait) = self.rates.take(&claim.requester.name) {
+            let detail = format!("{} asks too often; wait {:.1} s", claim.requester.name, wait.as_secs_f64());
+            return refused(Reason::RateLimited, detail);
+        }
+        // Whoever asks again for what was carried out is told its end, also when its time is over by now.
+        match self.memory.lock().find(claim) {
+            Known::New => {}
+            Known::Running => {
+                return refused(Reason::Busy, format!("request `{}` is being carried out", claim.id));
+            }
+            Known::Ended(end) => return Door::Again(end),
+            Known::Forgotten => {
+                let detail = format!("request `{}` has ended; how is in the audit", claim.id);
+                return refused(Reason::IdReused, detail);
+            }
+            Known::Other => {
+                let detail = format!("another request had the id `{}`", claim.id);
+                return refused(Reason::IdReused, detail);
+            }
+        }
         if let Some(off) = self.off() {
             return refused(Reason::ControlOff, off);
         }
@@ -253,24 +280,9 @@ impl Inner {
             );
             return refused(Reason::ValidTooLong, detail);
         }
-        if let Err(wait) = self.rates.take(&claim.requester.name) {
-            let detail = format!("{} asks too often; wait {:.1} s", claim.requester.name, wait.as_secs_f64());
-            return refused(Reason::RateLimited, detail);
-        }
-        match self.memory.lock().take(claim) {
-            Known::New => {}
-            Known::Running => {
-                return refused(Reason::Busy, format!("request `{}` is being carried out", claim.id));
-            }
-            Known::Ended(end) => return Door::Again(end),
-            Known::Forgotten => {
-                let detail = format!("request `{}` has ended; how is in the audit", claim.id);
-                return refused(Reason::IdReused, detail);
-            }
-            Known::Other => {
-                let detail = format!("another request of {} had the id `{}`", claim.requester.name, claim.id);
-                return refused(Reason::IdReused, detail);
-            }
+        // Two that come at once have both been new a moment ago.
+        if !self.memory.lock().begin(claim) {
+            return refused(Reason::Busy, format!("request `{}` is being carried out", claim.id));
         }
         self.prepare(claim, unit, definition)
             .unwrap_or_else(|(reason, detail)| Door::Refused(reason, detail, true))
@@ -373,9 +385,9 @@ impl Inner {
         let model = self.model.load();
         self.switch.borrow().on
             && unit.live.is_up()
-            && !unit.is_busy()
+            && !unit.is_taken()
             && Inputs::gather(definition, &unit.live, &self.journal, &model, Vec::new())
-                .is_ok_and(|inputs| inputs.judge(definition).is_ok())
+                .is_ok_and(|inputs| inputs.judge(definition).is_ok() && !stands(definition, unit, &inputs))
     }
 
     /// Why nothing is carried out; looks at the files.
@@ -448,7 +460,12 @@ impl Inner {
         fields: Map<String, Json>,
         durable: bool,
     ) -> std::io::Result<Stamp> {
-        self.audit.append(Row { time: Timestamp::now(), what, id: id.clone(), fields }, durable)
+        #[cfg(debug_assertions)]
+        let step = fields.get("step").and_then(Json::as_u64);
+        let stamp = self.audit.append(&Row { time: Timestamp::now(), what, id: id.clone(), fields }, durable);
+        #[cfg(debug_assertions)]
+        super::halt::after(what, step);
+        stamp
     }
 
     /// A request that could not even be read, or whose requester could not prove who they are.
@@ -492,6 +509,13 @@ impl Inner {
     pub(super) fn write_timeout(&self) -> Duration {
         self.options.write_timeout
     }
+}
+
+/// Whether the answer to the command stands there already, as far as that does not depend on arguments.
+fn stands(definition: &Definition, unit: &Unit, inputs: &Inputs) -> bool {
+    let Some(verify) = definition.verify.as_ref().filter(|verify| !verify.standing) else { return false };
+    let Ok(value) = inputs.evaluate(&verify.equals) else { return false };
+    unit.live.point(verify.point).is_some_and(|seen| values::equal(&seen.value, &value, verify.tolerance))
 }
 
 /// The log's line of an end.

@@ -28,7 +28,7 @@ fn fingerprint(claim: &Claim) -> u64 {
 /// What is known of an id.
 #[derive(Debug)]
 pub(super) enum Known {
-    /// It is new, and known from now on.
+    /// It is new.
     New,
     /// The same request is on its way.
     Running,
@@ -50,18 +50,15 @@ pub(super) struct Memory {
 }
 
 impl Memory {
-    /// Whether a claim is new; from now on it is not.
-    pub(super) fn take(&mut self, claim: &Claim) -> Known {
+    /// What is known of a claim's id.
+    pub(super) fn find(&self, claim: &Claim) -> Known {
         let print = fingerprint(claim);
         match self.known.get(&claim.id) {
             Some((known, ..)) if *known != print => Known::Other,
             Some((_, Some(end), _)) => Known::Ended(end.clone()),
             Some((_, None, true)) => Known::Forgotten,
             Some((_, None, false)) => Known::Running,
-            None => {
-                self.begin(claim);
-                Known::New
-            }
+            None => Known::New,
         }
     }
 
@@ -70,16 +67,19 @@ impl Memory {
         self.known.contains_key(id)
     }
 
-    /// A request that has begun, perhaps in an earlier run.
-    pub(super) fn begin(&mut self, claim: &Claim) {
-        if self.known.insert(claim.id.clone(), (fingerprint(claim), None, false)).is_none() {
-            self.order.push_back(claim.id.clone());
+    /// A request begins, perhaps in an earlier run: its id is used from now on. Whether it was not before.
+    pub(super) fn begin(&mut self, claim: &Claim) -> bool {
+        if self.known.contains_key(&claim.id) {
+            return false;
         }
+        self.known.insert(claim.id.clone(), (fingerprint(claim), None, false));
+        self.order.push_back(claim.id.clone());
         while self.order.len() > MOST_REMEMBERED {
             if let Some(oldest) = self.order.pop_front() {
                 self.known.remove(&oldest);
             }
         }
+        true
     }
 
     /// A request has ended.

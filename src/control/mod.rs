@@ -20,6 +20,7 @@
 //! | `memory`, `recover` | ids that were used; requests that a stop has cut off |
 //! | `guard`, `switch` | the panic switch and its file |
 //! | `note` | what the journal is told |
+//! | `halt` | dying at a given step, for tests |
 //! | `audit` | the hash-chained trail of all of it |
 
 pub mod audit;
@@ -28,6 +29,8 @@ pub mod claims;
 pub mod definition;
 mod engine;
 mod guard;
+#[cfg(debug_assertions)]
+mod halt;
 mod interlock;
 pub mod key;
 pub mod live;
@@ -152,12 +155,20 @@ impl Control {
         } else if !options.enabled {
             fixed = Some(("configuration", "[control] enabled = false".to_owned()));
         }
+        let mut is_whole = true;
         let audit = opened.unwrap_or_else(|error: AuditError| {
+            is_whole = false;
             tracing::error!(%error, "control stays off");
             fixed = Some(("audit", error.to_string()));
             Audit::nowhere()
         });
-        let left = reader.finish();
+        let mut left = reader.finish();
+        if !is_whole {
+            // Nothing is written to a machine because of rows that nobody can trust.
+            for orphan in left.orphans.drain(..) {
+                tracing::error!("left as it is, for the audit cannot be trusted: {orphan}");
+            }
+        }
         let guard = Guard::new(context.data_dir.as_deref(), options.off_file.clone(), fixed);
         let switch = watch::Sender::new(guard.look());
         let (mut machines, mut units) = (Vec::new(), Vec::new());
@@ -183,7 +194,9 @@ impl Control {
             notes: context.notes,
             journal: context.journal,
             model: context.model,
+            recovered: watch::Sender::new(left.orphans.is_empty() && left.last.is_empty()),
             orphans: left.orphans.into(),
+            last: left.last.into(),
             counters: Counters::default(),
             on_road: watch::Sender::new(0),
         };
@@ -203,6 +216,9 @@ impl Control {
         inner.tell_switch(told.on).await;
         inner.recover().await;
         while stop.run_until_cancelled(tokio::time::sleep(LOOK_EVERY)).await.is_some() {
+            if let Err(error) = inner.audit.settle() {
+                tracing::error!(%error, "the audit cannot be written");
+            }
             let now = inner.look();
             if now == told {
                 continue;
@@ -308,7 +324,7 @@ impl Control {
     /// Somebody whom the face knows (an OPC UA user) with the roles that the face gives, and those that
     /// `[[control.requester]]` gives to that name.
     pub fn requester(&self, face: Face, name: &str, roles: &[&str]) -> Requester {
-        let mut all: Vec<SmolStr> = roles.iter().map(|role| SmolStr::new(role)).collect();
+        let mut all: Vec<SmolStr> = roles.iter().map(SmolStr::new).collect();
         all.extend(self.0.permits.roles_of(name));
         all.sort();
         all.dedup();
@@ -328,7 +344,8 @@ impl Control {
     }
 
     /// Whether the command could be carried out now but for who asks and its arguments: control is on, the machine is
-    /// there and idle, and its interlock holds as far as it does not depend on arguments.
+    /// there and idle, its interlock holds, and the answer to the command before does not stand there any more, as far as
+    /// these do not depend on arguments.
     pub fn is_ready(&self, device: &str, command: &str) -> bool {
         self.0.is_ready(device, command)
     }

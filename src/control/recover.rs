@@ -3,15 +3,17 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use guideway_contract::Timestamp;
+use guideway_contract::{Cell, Native, Timestamp, Value};
 use serde_json::{Map, Value as Json};
 use smol_str::SmolStr;
 
 use super::audit::{Record, What};
 use super::engine::{Inner, Tag};
 use super::memory::Memory;
+use super::note;
 use super::unit::Written;
 use super::{Claim, End, Face, Reason, ReplyTo, Requester, State, values};
+use crate::journal::{ItemState, Selection};
 
 /// A request without an end.
 #[derive(Debug)]
@@ -22,8 +24,9 @@ pub(super) struct Orphan {
     has_end: bool,
     /// A write was on its way.
     wrote: bool,
-    /// What had to be read back was.
-    read_back: bool,
+    /// What the machine had to answer, and how it did.
+    reads: bool,
+    answered: Option<Answered>,
     /// The machine, or the adapter, has said no to the last write that was tried, and how many were taken before.
     refused: Option<(Reason, String)>,
     taken: u64,
@@ -31,6 +34,23 @@ pub(super) struct Orphan {
     /// Points and values of release steps.
     release: Vec<(SmolStr, Json)>,
     released: bool,
+}
+
+/// What a read-back has found.
+#[derive(Debug)]
+enum Answered {
+    /// What had to be.
+    Well(Option<(SmolStr, Native)>),
+    /// Something else.
+    Not(Reason, String),
+}
+
+impl std::fmt::Display for Orphan {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let what = if self.has_end { "the release steps" } else { "the end" };
+        let Claim { id, device, command, .. } = &self.claim;
+        write!(f, "{what} of request `{id}` ({command} of {device})")
+    }
 }
 
 /// Reads the audit, record by record, for what is to be known of earlier runs.
@@ -41,12 +61,15 @@ pub(super) struct Reader {
     open: BTreeMap<u64, Orphan>,
     /// Requests that have ended and whose release steps are not done.
     unreleased: BTreeMap<u64, Orphan>,
+    /// How the last command of each device ended.
+    last: BTreeMap<SmolStr, (Claim, End)>,
 }
 
 /// What earlier runs have left.
 pub(super) struct Left {
     pub(super) memory: Memory,
     pub(super) orphans: Vec<Orphan>,
+    pub(super) last: Vec<(Claim, End)>,
 }
 
 fn text<'r>(fields: &'r Map<String, Json>, key: &str) -> &'r str {
@@ -69,6 +92,7 @@ impl Reader {
         match row.what {
             What::Begin => {
                 orphan.writes = fields.get("writes").and_then(Json::as_u64).unwrap_or_default();
+                orphan.reads = fields.get("reads") != Some(&Json::Bool(false));
                 let steps = fields.get("release").and_then(Json::as_array).into_iter().flatten();
                 let step =
                     |step: &Json| Some((step.get("point")?.as_str()?.into(), step.get("value")?.clone()));
@@ -85,7 +109,14 @@ impl Reader {
                 }
             }
             What::ReadBack => {
-                orphan.read_back = fields.get("ok").and_then(Json::as_bool).unwrap_or_default();
+                let value = || Some((text(&fields, "point").into(), native(fields.get("value")?)?));
+                orphan.answered = Some(match fields.get("ok") {
+                    Some(Json::Bool(true)) => Answered::Well(value()),
+                    _ => Answered::Not(
+                        reason(&fields).unwrap_or(Reason::NotReadBack),
+                        text(&fields, "detail").to_owned(),
+                    ),
+                });
             }
             What::Released => orphan.released = fields.contains_key("done"),
             What::End => {
@@ -93,8 +124,12 @@ impl Reader {
                 if fields.contains_key("replayed") || fields.get("counts") == Some(&Json::Bool(false)) {
                     return;
                 }
+                let end = end(&orphan.claim, &fields, row.time, (number, hash));
                 self.memory.begin(&orphan.claim);
-                self.memory.end(&end(&orphan.claim, &fields, row.time, (number, hash)));
+                self.memory.end(&end);
+                if orphan.writes > 0 {
+                    self.last.insert(orphan.claim.device.clone(), (orphan.claim.clone(), end));
+                }
                 if fields.get("released") == Some(&Json::Bool(false)) && !orphan.released {
                     orphan.has_end = true;
                     self.unreleased.insert(of, orphan);
@@ -108,12 +143,14 @@ impl Reader {
         // A request of which nothing is known but that it came may be one that came again.
         self.open.retain(|_, orphan| {
             let is_again = self.memory.knows(&orphan.claim.id);
-            self.memory.begin(&orphan.claim);
+            if !is_again {
+                self.memory.begin(&orphan.claim);
+            }
             !is_again
         });
         let mut orphans: Vec<Orphan> = self.open.into_values().collect();
         orphans.extend(self.unreleased.into_values());
-        Left { memory: self.memory, orphans }
+        Left { memory: self.memory, orphans, last: self.last.into_values().collect() }
     }
 }
 
@@ -124,7 +161,8 @@ impl Orphan {
             claim,
             has_end: false,
             wrote: false,
-            read_back: false,
+            reads: true,
+            answered: None,
             refused: None,
             taken: 0,
             writes: 0,
@@ -138,19 +176,28 @@ impl Orphan {
         let claim = &self.claim;
         let detail = "the gateway stopped before anything was written";
         let mut end = End::rejected(&claim.id, &claim.device, &claim.command, Reason::GatewayStopped, detail);
+        end.dry_run = claim.dry_run;
         if !self.wrote {
             return end;
         }
-        (end.state, end.reason, end.detail) = match &self.refused {
-            _ if self.read_back => (State::Done, None, String::new()),
-            Some((reason, cause)) if self.taken == 0 => {
+        if let Some(Answered::Well(read_back)) = &self.answered {
+            end.read_back.clone_from(read_back);
+        }
+        (end.state, end.reason, end.detail) = match (&self.answered, &self.refused) {
+            (Some(Answered::Well(_)), _) => (State::Done, None, String::new()),
+            (Some(Answered::Not(Reason::MachineRefused, detail)), _) => {
+                (State::Failed, Some(Reason::MachineRefused), detail.clone())
+            }
+            (Some(Answered::Not(reason, detail)), _) => (State::TimedOut, Some(*reason), detail.clone()),
+            (None, None) if self.taken == self.writes && !self.reads => (State::Done, None, String::new()),
+            (None, Some((reason, cause))) if self.taken == 0 => {
                 (State::Rejected, Some(*reason), format!("nothing was written: {cause}"))
             }
-            Some((reason, cause)) => {
+            (None, Some((reason, cause))) => {
                 let detail = format!("{} of {} writes were done: {cause}", self.taken, self.writes);
                 (State::Failed, Some(*reason), detail)
             }
-            None => {
+            (None, None) => {
                 let detail = format!(
                     "the gateway stopped after {} of {} writes were known to be done, and before anything was read back",
                     self.taken, self.writes
@@ -207,6 +254,49 @@ impl Inner {
                 let _ = self.ended.send((reply_to, end));
             }
         }
+        let last = std::mem::take(&mut *self.last.lock());
+        for (claim, end) in last {
+            let Ok(unit) = self.unit(&claim.device) else { continue };
+            if self.is_told_to_run(&unit.machine.told, &claim.id) {
+                // The end came into the audit, and the gateway was gone before it told anybody.
+                let value = note::ended(&claim, &claim.arguments, &end);
+                note::send(&self.notes, &unit.machine.told, value).await;
+                if let Some(reply_to) = claim.reply_to {
+                    let _ = self.ended.send((reply_to, end));
+                }
+            }
+        }
+        self.recovered.send_replace(true);
+    }
+
+    /// Whether the last that the journal was told of a machine's commands is that this one runs.
+    fn is_told_to_run(&self, item: &str, id: &str) -> bool {
+        let model = self.model.load();
+        let Some(index) = model.find_item(item).map(|item| item.index) else { return false };
+        let Ok(snapshot) = self.journal.snapshot_of(None, &Selection::of([index])) else { return false };
+        let ItemState::Latest((_, observation)) = snapshot.get(index) else { return false };
+        let Value::DataSet(set) = &observation.value else { return false };
+        let says = |key: &str, text: &str| {
+            set.entries()
+                .iter()
+                .any(|entry| entry.key == key && matches!(&entry.cell, Cell::Text(said) if &**said == text))
+        };
+        says("state", "running") && says("id", id)
+    }
+}
+
+fn reason(fields: &Map<String, Json>) -> Option<Reason> {
+    let word = text(fields, "reason");
+    Reason::ALL.iter().copied().find(|known| known.as_str() == word)
+}
+
+/// A value that was read back, as ends have it.
+fn native(value: &Json) -> Option<Native> {
+    match value {
+        Json::Number(number) => {
+            number.as_i64().map(Native::Int).or_else(|| number.as_f64().map(Native::Float))
+        }
+        other => values::from_audit(other),
     }
 }
 
@@ -240,18 +330,10 @@ fn bytes(hex: &str) -> Option<Vec<u8>> {
 }
 
 fn end(claim: &Claim, fields: &Map<String, Json>, time: Timestamp, audit: (u64, SmolStr)) -> End {
-    let reason = text(fields, "reason");
     let read_back = fields.get("readBack").and_then(Json::as_object).and_then(|all| all.iter().next());
-    let native = |value: &Json| match value {
-        Json::Number(number) => number
-            .as_i64()
-            .map(guideway_contract::Native::Int)
-            .or_else(|| number.as_f64().map(guideway_contract::Native::Float)),
-        other => values::from_audit(other),
-    };
     End {
         state: State::parse(text(fields, "state")).unwrap_or(State::TimedOut),
-        reason: Reason::ALL.iter().copied().find(|known| known.as_str() == reason),
+        reason: reason(fields),
         detail: text(fields, "detail").to_owned(),
         dry_run: claim.dry_run,
         read_back: read_back.and_then(|(name, value)| Some((name.as_str().into(), native(value)?))),

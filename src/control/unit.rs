@@ -124,8 +124,10 @@ impl Unit {
         self.slot.lock().last = Some(end.clone());
     }
 
-    pub(super) fn is_busy(&self) -> bool {
-        self.slot.lock().running.is_some()
+    /// Whether it would take no command now.
+    pub(super) fn is_taken(&self) -> bool {
+        let slot = self.slot.lock();
+        slot.running.is_some() || slot.pending.is_some()
     }
 
     /// Hands one write to the adapter and waits for what becomes of it.

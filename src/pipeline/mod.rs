@@ -249,6 +249,16 @@ impl Pipeline {
         memory.owner = owner;
     }
 
+    /// An item that the gateway itself tells, as it does what became of commands: that is no less so when the session
+    /// with the machine is over. To be called after [`restore`](Self::restore).
+    pub fn adopt(&mut self, item: ItemIndex) {
+        if let Some(memory) =
+            self.memories.get_mut(item.index()).filter(|memory| memory.owner == owner::BEFORE)
+        {
+            memory.owner = owner::SELF;
+        }
+    }
+
     /// The first observation of every item that has none yet: its initial or only value, else
     /// UNAVAILABLE. Also of an item whose only value is another than was restored.
     pub fn initial(&mut self, now: Timestamp, out: &mut Vec<Observation>) {

@@ -67,6 +67,10 @@ impl<'a> Document<'a> {
                 Err(error) => error,
             };
             let span = error.span().unwrap_or_else(|| value.span());
+            // What stands beside the keys of `T` cannot stand in tables below it.
+            let is_own = |table: &DeTable<'_>| table.keys().any(|key| key.span() == span);
+            let is_own = matches!(value.get_ref(), DeValue::Table(table) if is_own(table));
+            let more = if is_own { more } else { &[] };
             let key = take_out(value.get_mut(), &span);
             let explained = explain::serde_message(error.message(), key.as_deref(), more);
             let missing_by_us = explained.missing.is_some_and(|missing| refused.contains(&missing));

@@ -16,6 +16,9 @@ Lines on standard input, each answered with one:
     most                            the largest number of registers or bits that one request read
     writes                          how many requests have come that write
     swallow UNIT | spit UNIT        it does what is written and answers nothing; it answers again
+    gulp UNIT N                     the same, from the Nth write that comes from now on
+    lag UNIT MS                     what is written is done at once and answered so much later
+    written UNIT ADDRESS            every value that was written to that holding register, in order
     echo UNIT FROM TO MS            what is written to holding register FROM stands in TO a while later
     mute UNIT                       no echo any more
     follow UNIT COIL TO ON OFF MS   when the coil is written, ON or OFF stands in holding register TO a while later
@@ -43,6 +46,9 @@ failing: dict = {}
 refusing: dict = {}
 dead: set = set()
 swallowing: set = set()
+gulping: dict = {}
+lags: dict = {}
+log: dict = {}
 echoes: dict = {}
 followers: dict = {}
 tasks: set = set()
@@ -68,6 +74,13 @@ def action(unit):
         if any((unit, TABLE[function], address + at) in bad for at in range(count)):
             return ExcCodes.ILLEGAL_ADDRESS
         if values is not None:
+            for at, value in enumerate(values if function in (6, 16) else []):
+                log.setdefault((unit, address + at), []).append(value)
+            if unit in gulping:
+                gulping[unit] -= 1
+                if gulping[unit] <= 0:
+                    swallowing.add(unit)
+                    gulping.pop(unit)
             source, target, pause = echoes.get(unit, (None, None, 0))
             if function in (6, 16) and source is not None and address <= source < address + len(values):
                 task = asyncio.create_task(later(unit, target, values[source - address], pause))
@@ -81,6 +94,9 @@ def action(unit):
             if unit in swallowing:
                 await put(unit, TABLE[function], address, values)
                 await asyncio.Event().wait()
+            if unit in lags:
+                await put(unit, TABLE[function], address, values)
+                await asyncio.sleep(lags[unit] / 1000)
         return None
 
     return act
@@ -153,7 +169,18 @@ async def answer(server, words):
             return "ok"
         case ["spit", unit]:
             swallowing.discard(int(unit))
+            gulping.pop(int(unit), None)
             return "ok"
+        case ["gulp", unit, number]:
+            gulping[int(unit)] = int(number)
+            return "ok"
+        case ["lag", unit, pause]:
+            lags.pop(int(unit), None)
+            if int(pause):
+                lags[int(unit)] = int(pause)
+            return "ok"
+        case ["written", unit, address]:
+            return " ".join(str(value) for value in log.get((int(unit), int(address)), [])) or "nothing"
         case ["echo", unit, source, target, pause]:
             echoes[int(unit)] = (int(source), int(target), int(pause))
             return "ok"

@@ -17,10 +17,19 @@ impl Gateway {
     /// Starts `guideway run CONFIGURATION --data-dir FOLDER/data` and waits until it is ready on
     /// `port` of loopback.
     pub fn start(configuration: &Path, folder: &Path, port: u16) -> Self {
+        Self::start_halting(configuration, folder, port, None)
+    }
+
+    /// The same; it kills itself after that row of its audit.
+    pub fn start_halting(configuration: &Path, folder: &Path, port: u16, halt: Option<&str>) -> Self {
         let address = SocketAddr::from(([127, 0, 0, 1], port));
         let log = folder.join("gateway.log");
         let out = std::fs::File::options().create(true).append(true).open(&log).unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_guideway"))
+        let mut command = Command::new(env!("CARGO_BIN_EXE_guideway"));
+        if let Some(row) = halt {
+            command.env("GUIDEWAY_HALT_AFTER", row);
+        }
+        let child = command
             .arg("run")
             .arg(configuration)
             .arg("--data-dir")
@@ -72,6 +81,14 @@ impl Gateway {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
         line.split_whitespace().nth(1).unwrap().parse().unwrap()
+    }
+
+    /// Waits until it has been killed by somebody else.
+    pub fn dies(mut self) {
+        use std::os::unix::process::ExitStatusExt as _;
+        let status =
+            eventually("the gateway is killed", Duration::from_secs(20), || self.child.try_wait().unwrap());
+        assert_eq!(status.signal(), Some(9), "{status}:\n{}", self.said());
     }
 
     /// `kill -9`.

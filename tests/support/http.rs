@@ -11,6 +11,23 @@ pub struct Answer {
     pub body: String,
 }
 
+/// Sends a signed request to control and reads the end. `None` when the connection broke.
+pub fn try_control(address: SocketAddr, target: &str, signed: &str) -> Option<serde_json::Value> {
+    let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(5)).ok()?;
+    stream.set_read_timeout(Some(Duration::from_secs(60))).ok()?;
+    let length = signed.len();
+    write!(
+        stream,
+        "POST {target} HTTP/1.1\r\nHost: test\r\nConnection: close\r\nContent-Type: application/jwt\r\n\
+         Content-Length: {length}\r\n\r\n{signed}"
+    )
+    .ok()?;
+    let mut text = String::new();
+    BufReader::new(stream).read_to_string(&mut text).ok()?;
+    let (_, body) = text.split_once("\r\n\r\n")?;
+    serde_json::from_str(body).ok()
+}
+
 /// Sends a GET request and reads the whole answer. `None` when the connection broke.
 pub fn try_get(address: SocketAddr, target: &str) -> Option<Answer> {
     let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(5)).ok()?;

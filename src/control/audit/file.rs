@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use guideway_contract::Timestamp;
@@ -29,6 +29,10 @@ struct Place {
     folder: PathBuf,
     file: Option<File>,
     bytes: u64,
+    most_in_file: u64,
+    head: File,
+    /// The row that the head names: the disk has it and all before it.
+    noted: u64,
     /// A row could not be written whole: nothing may follow it until the file was cut back.
     torn: bool,
     _lock: File,
@@ -40,6 +44,15 @@ impl Audit {
     /// # Errors
     /// The first thing that is wrong with it: then nothing is changed.
     pub fn open(data_dir: &Path, visit: impl FnMut(Record)) -> Result<Self, AuditError> {
+        Self::open_with(data_dir, MOST_IN_FILE, visit)
+    }
+
+    /// The same with files of another size.
+    pub(super) fn open_with(
+        data_dir: &Path,
+        most_in_file: u64,
+        visit: impl FnMut(Record),
+    ) -> Result<Self, AuditError> {
         let folder = data_dir.join(FOLDER);
         let io = |path: &Path| {
             let path = path.to_owned();
@@ -64,7 +77,17 @@ impl Audit {
             }
             (file, bytes) = (Some(open), *whole);
         }
-        let place = Place { folder, file, bytes, torn: false, _lock: lock };
+        let head_path = folder.join(HEAD);
+        let is_new = !head_path.exists();
+        let head = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&head_path);
+        let head = head.map_err(io(&head_path))?;
+        let noted = if is_new { u64::MAX } else { 0 };
+        let mut place = Place { folder, file, bytes, most_in_file, head, noted, torn: false, _lock: lock };
+        // From the first row on a missing head shows that somebody took it.
+        place.settle(&summary.head).map_err(io(&head_path))?;
+        if is_new {
+            place.head.sync_all().and_then(|()| sync_folder(&place.folder)).map_err(io(&head_path))?;
+        }
         let audit = Self { state: Mutex::new(State { head: summary.head, place: Some(place) }) };
         if summary.torn > 0 {
             let mut fields = Map::new();
@@ -72,7 +95,9 @@ impl Audit {
             let what = "a row that was not written whole was taken away; nobody had been told of it";
             fields.insert("detail".to_owned(), what.into());
             let row = Row { time: Timestamp::now(), what: What::Note, id: "".into(), fields };
-            audit.append(row, true).map_err(|cause| AuditError::Io { path: data_dir.join(FOLDER), cause })?;
+            audit
+                .append(&row, true)
+                .map_err(|cause| AuditError::Io { path: data_dir.join(FOLDER), cause })?;
         }
         Ok(audit)
     }
@@ -86,14 +111,24 @@ impl Audit {
     ///
     /// # Errors
     /// What the system said; the row is not there then.
-    pub fn append(&self, row: Row, durable: bool) -> std::io::Result<Stamp> {
+    pub fn append(&self, row: &Row, durable: bool) -> std::io::Result<Stamp> {
         let mut state = self.state.lock();
-        let (line, stamp) = row::line(&row, &state.head);
+        let (line, stamp) = row::line(row, &state.head);
         if let Some(place) = &mut state.place {
             place.append(line.as_bytes(), &stamp, durable)?;
         }
         state.head = stamp.clone();
         Ok(stamp)
+    }
+
+    /// Sees to it that the disk has every row, and notes the last one as head.
+    ///
+    /// # Errors
+    /// What the system said.
+    pub fn settle(&self) -> std::io::Result<()> {
+        let mut state = self.state.lock();
+        let State { head, place } = &mut *state;
+        place.as_mut().map_or(Ok(()), |place| place.settle(head))
     }
 
     /// The last row.
@@ -104,7 +139,7 @@ impl Audit {
 
 impl Place {
     fn append(&mut self, line: &[u8], stamp: &Stamp, durable: bool) -> std::io::Result<()> {
-        if self.bytes + line.len() as u64 > MOST_IN_FILE && self.bytes > 0 {
+        if self.bytes + line.len() as u64 > self.most_in_file && self.bytes > 0 {
             if let Some(full) = self.file.take() {
                 full.sync_data()?;
             }
@@ -127,17 +162,28 @@ impl Place {
         }
         self.bytes += line.len() as u64;
         // A head that is behind is behind by what was written last; that is allowed.
-        if let Err(error) = self.note_head(stamp) {
+        if durable && let Err(error) = self.note_head(stamp) {
             tracing::warn!(%error, "the audit's head cannot be written");
         }
         Ok(())
     }
 
-    fn note_head(&self, stamp: &Stamp) -> std::io::Result<()> {
-        let part = self.folder.join("head.part");
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&part)?;
-        file.write_all(format!("{}:{}\n", stamp.number, stamp.hash).as_bytes())?;
-        std::fs::rename(&part, self.folder.join(HEAD))
+    fn settle(&mut self, head: &Stamp) -> std::io::Result<()> {
+        if self.noted == head.number {
+            return Ok(());
+        }
+        if let Some(file) = &self.file {
+            file.sync_data()?;
+        }
+        self.note_head(head)
+    }
+
+    /// Only what the disk has is noted: after a power cut the head must not name a row that is lost. It is written over
+    /// in its place, less than a sector that only gets longer, so that it is never half there.
+    fn note_head(&mut self, stamp: &Stamp) -> std::io::Result<()> {
+        self.head.write_all_at(format!("{}:{}\n", stamp.number, stamp.hash).as_bytes(), 0)?;
+        self.noted = stamp.number;
+        Ok(())
     }
 }
 

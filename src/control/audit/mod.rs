@@ -9,11 +9,14 @@
 //!
 //! `hash` is the SHA-256 of the line's bytes from its beginning up to, and without, `,"hash":"`; `previous` is the hash of
 //! the row before, of the first row 64 zeros. So a changed, missing or moved row breaks the chain from there on. What a
-//! chain alone does not show is that its end is missing: the file `head` holds number and hash of the last row, and the
-//! ends that requesters and the journal are told carry them too (`guideway audit verify --head ROW:HASH`).
+//! chain alone does not show is that its end is missing: the file `head` holds number and hash of the last row that the
+//! disk is known to have, which is at most a fifth of a second behind (before the first row 0 and 64 zeros), and the ends
+//! that requesters and the journal are told carry them too (`guideway audit verify --head ROW:HASH`).
 
 mod file;
 mod row;
+#[cfg(test)]
+mod tests;
 mod verify;
 
 pub use file::Audit;

@@ -9,6 +9,8 @@ use smol_str::SmolStr;
 pub(super) const MOST_BYTES: usize = 256 * 1_024;
 /// What texts are cut to in a row that would be longer.
 const CUT: usize = 1_024;
+/// Fields of a row that would be longer: so many, cut, are less than [`MOST_BYTES`] whatever is in them.
+const MOST_FIELDS: usize = 24;
 /// The hash before the first row.
 pub(super) const ZERO: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 /// Stands before a line's hash.
@@ -128,7 +130,11 @@ pub(super) fn line(row: &Row, previous: &Stamp) -> (String, Stamp) {
     let mut text = body(row, number, &previous.hash);
     if text.len() + 128 > MOST_BYTES {
         let mut row = row.clone();
-        let mut fields: Map<String, Json> = std::mem::take(&mut row.fields).into_iter().take(64).collect();
+        let mut fields: Map<String, Json> = std::mem::take(&mut row.fields)
+            .into_iter()
+            .filter(|(name, _)| name.len() <= CUT)
+            .take(MOST_FIELDS)
+            .collect();
         fields.values_mut().for_each(|value| {
             if value.to_string().len() > CUT {
                 *value = value.to_string().chars().take(CUT).collect::<String>().into();

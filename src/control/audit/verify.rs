@@ -75,6 +75,9 @@ pub struct Summary {
 pub fn read(data_dir: &Path, visit: impl FnMut(Record)) -> Result<Summary, AuditError> {
     let mut visit = visit;
     let folder = data_dir.join(FOLDER);
+    // First, for rows may come while this reads: then the head is behind, and never ahead.
+    let noted = read_head(&folder)?;
+    let mut is_other = false;
     let files = segments(&folder)?;
     let mut summary =
         Summary { head: Stamp::zero(), first: None, last: None, files: files.len(), tail: None, torn: 0 };
@@ -85,10 +88,22 @@ pub fn read(data_dir: &Path, visit: impl FnMut(Record)) -> Result<Summary, Audit
             return Err(AuditError::Broken { path: path.clone(), line: 1, what });
         }
         let is_last = index + 1 == files.len();
-        segment(path, is_last, &mut summary, &mut visit)?;
+        segment(path, is_last, &mut summary, &mut |record: Record| {
+            is_other |=
+                noted.as_ref().is_some_and(|(number, hash)| *number == record.number && *hash != record.hash);
+            visit(record);
+        })?;
     }
-    check_head(&folder, &summary)?;
-    Ok(summary)
+    let found = summary.head.number;
+    let cut = |noted, what| AuditError::Cut { path: folder.clone(), found, noted, what };
+    match noted {
+        Some((number, _)) if number > found => Err(cut(number, "so says its head")),
+        Some((number, hash)) if is_other || (number == 0 && hash != row::ZERO) => {
+            Err(cut(number, "with another hash"))
+        }
+        None if found > 1 => Err(cut(found, "its head is missing")),
+        _ => Ok(summary),
+    }
 }
 
 /// Files by the number of their first row, in order.
@@ -149,32 +164,17 @@ fn segment(
     Ok(())
 }
 
-/// The head may be behind, by what was written between a row and it; never ahead.
-fn check_head(folder: &Path, summary: &Summary) -> Result<(), AuditError> {
+/// The row that is noted as the last one, which may be behind: by what was written since the disk had everything.
+fn read_head(folder: &Path) -> Result<Option<(u64, String)>, AuditError> {
     let path = folder.join(HEAD);
-    let found = summary.head.number;
     let text = match std::fs::read_to_string(&path) {
         Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound && found <= 1 => return Ok(()),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            return Err(AuditError::Cut {
-                path: folder.to_owned(),
-                found,
-                noted: found,
-                what: "its head is missing",
-            });
-        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) if error.kind() == std::io::ErrorKind::InvalidData => String::new(),
         Err(cause) => return Err(AuditError::Io { path, cause }),
     };
-    let noted = text.trim().split_once(':');
-    let Some((number, hash)) = noted.and_then(|(number, hash)| Some((number.parse::<u64>().ok()?, hash)))
-    else {
-        return Err(AuditError::Broken { path, line: 1, what: "this is no ROW:HASH".to_owned() });
-    };
-    let is_other = number == found && hash != summary.head.hash;
-    if number > found || is_other {
-        let what = if is_other { "with another hash" } else { "so says its head" };
-        return Err(AuditError::Cut { path: folder.to_owned(), found, noted: number, what });
-    }
-    Ok(())
+    let noted = text.trim_end().split_once(':');
+    let noted = noted.and_then(|(number, hash)| Some((number.parse::<u64>().ok()?, hash.to_owned())));
+    let what = || "this is no ROW:HASH".to_owned();
+    noted.map(Some).ok_or_else(|| AuditError::Broken { path, line: 1, what: what() })
 }

@@ -238,8 +238,7 @@ impl Face {
             }
             self.submit(index, sequence, observation.arrival());
         } else {
-            self.units[index].is_ready = self.is_ready(index);
-            self.tell_word(index).await;
+            self.look_at(index).await;
         }
     }
 
@@ -272,8 +271,7 @@ impl Face {
         }
         let word = self.units[index].responder.ended(done);
         self.tell(index, word).await;
-        self.units[index].is_ready = self.is_ready(index);
-        self.tell_word(index).await;
+        self.look_at(index).await;
     }
 
     /// Words were missed: goes on with what the REQUESTs say now.
@@ -291,20 +289,29 @@ impl Face {
 
     /// Looks at every machine, and tells what is new.
     async fn look(&mut self) {
-        let (is_on, status) = (self.context.control.switch().borrow().on, self.context.control.status());
         for index in 0..self.units.len() {
-            self.units[index].is_ready = self.is_ready(index);
-            let device = &self.units[index].interface.device;
-            let at = self.context.control.machines().iter().position(|machine| machine.uuid == *device);
-            let is_enabled = is_on && at.and_then(|at| status.get(at)).is_some_and(|status| status.is_up);
-            if self.units[index].told_state != Some(is_enabled) {
-                self.units[index].told_state = Some(is_enabled);
-                let said = if is_enabled { "ENABLED" } else { "DISABLED" };
-                let state = self.units[index].interface.state.clone();
-                self.context.control.note(&state, Value::text(said)).await;
-            }
-            self.tell_word(index).await;
+            self.look_at(index).await;
         }
+    }
+
+    /// Looks at one machine. INTERFACE_STATE is told before RESPONSE, for RESPONSE means nothing while it is DISABLED.
+    async fn look_at(&mut self, index: usize) {
+        self.units[index].is_ready = self.is_ready(index);
+        let is_enabled = self.is_enabled(&self.units[index].interface.device);
+        if self.units[index].told_state.replace(is_enabled) != Some(is_enabled) {
+            let said = if is_enabled { "ENABLED" } else { "DISABLED" };
+            let state = self.units[index].interface.state.clone();
+            self.context.control.note(&state, Value::text(said)).await;
+        }
+        self.tell_word(index).await;
+    }
+
+    /// Whether control is on and the machine connected.
+    fn is_enabled(&self, device: &SmolStr) -> bool {
+        let control = &self.context.control;
+        let at = control.machines().iter().position(|machine| machine.uuid == *device);
+        let is_up = |at: usize| control.status().get(at).is_some_and(|status| status.is_up);
+        control.switch().borrow().on && at.is_some_and(is_up)
     }
 
     /// Whether a request would be carried out now.

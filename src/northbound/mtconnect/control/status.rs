@@ -29,13 +29,13 @@ const fn of_reason(reason: Reason) -> u16 {
         Reason::Expired => 410,
         Reason::Oversized => 413,
         Reason::RateLimited => 429,
-        Reason::ControlOff | Reason::Offline | Reason::AuditFailed | Reason::GatewayStopped => 503,
-        // These come after a write, so that nothing is rejected for them.
-        Reason::WriteRefused
+        Reason::ControlOff
+        | Reason::Offline
         | Reason::NotSent
-        | Reason::NoAnswer
-        | Reason::NotReadBack
-        | Reason::MachineRefused => 502,
+        | Reason::AuditFailed
+        | Reason::GatewayStopped => 503,
+        // Of the first write, so that nothing is changed; the others come after one.
+        Reason::WriteRefused | Reason::NoAnswer | Reason::NotReadBack | Reason::MachineRefused => 502,
     }
 }
 
