@@ -2,7 +2,7 @@
 //
 //     s7_peer.js PORT
 //
-// The same areas, commands and answers as s7_peer.py.
+// The same areas and answers as s7_peer.py, and its commands but `writes` and `echo`.
 'use strict';
 const readline = require('readline');
 const snap7 = require('node-snap7');

@@ -292,12 +292,16 @@ async fn commission(stage: &Stage, broker: &Broker, plc: u16, name: &'static str
     assert!(status.success());
     plant.stop();
     let topics = topics(&mut watcher).await;
-    println!("ready {ready:?} run {run:?} all {:?} heard {}", begun.elapsed(), watcher.heard.len());
+    println!(
+        "{name}: ready after {ready:.1?}, run after {run:.1?}, looked at after {:.1?}; {} messages over MQTT",
+        begun.elapsed(),
+        watcher.heard.len()
+    );
     Shown { model, ids, topics }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn commissioning_a_thousand_cycles_then_the_real_machine() {
+/// Plays the scenario.
+pub async fn play() {
     let folder = tempfile::tempdir().unwrap();
     let broker = Broker::start(folder.path());
     let mut stage = Stage::open();

@@ -132,12 +132,12 @@ fn inject(machine: &Machine, folder: &Path) -> PathBuf {
     path
 }
 
-/// Plays the machine to the gateway, as fast as it reads; the port.
-async fn play(files: Vec<PathBuf>) -> u16 {
+/// Serves the machine to the gateway, as fast as it reads; the port.
+async fn serve(files: Vec<PathBuf>) -> u16 {
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let port = listener.local_addr().unwrap().port();
-    let play = Replay { files, speed: Speed::Max, restamp: false, repeat: false };
-    tokio::spawn(replay(play, listener, Arc::new(Progress::default()), CancellationToken::new()));
+    let what = Replay { files, speed: Speed::Max, restamp: false, repeat: false };
+    tokio::spawn(replay(what, listener, Arc::new(Progress::default()), CancellationToken::new()));
     port
 }
 
@@ -184,8 +184,8 @@ fn micros(time: &str) -> i64 {
     Timestamp::parse(&time).unwrap_or_else(|| panic!("no time: {time}")).nanos() / 1_000
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn machine_health_a_twin_asks_for_feed_hold_and_sees_it_everywhere() {
+/// Plays the scenario.
+pub async fn play() {
     let folder = tempfile::tempdir().unwrap();
     let broker = Broker::start(folder.path());
     let machine = machine(folder.path());
@@ -197,7 +197,7 @@ async fn machine_health_a_twin_asks_for_feed_hold_and_sees_it_everywhere() {
     let filters: Vec<&str> = filters.iter().map(String::as_str).collect();
     let mut twin = Twin::start(&broker, TWIN, &filters).await;
     let mut visitor = Twin::start(&broker, VISITOR, &filters[2..]).await;
-    let shdr = play(vec![machine.recording.clone(), injected]).await;
+    let shdr = serve(vec![machine.recording.clone(), injected]).await;
     let stage = configure(&machine, shdr, plc.port(), &broker);
     let gateway = stage.start();
     let mut opcua = opcua::Peer::asyncua(&stage.folder.path().join("opcua"));
@@ -222,6 +222,7 @@ async fn machine_health_a_twin_asks_for_feed_hold_and_sees_it_everywhere() {
 
     // It asks for a feed hold; the machine stands, and the read-back is the answer.
     twin.sees("PLC_exec", "ACTIVE", 0).await;
+    twin.sees("PLC_estop", "ARMED", 0).await;
     twin.sees("PLC_control", "ENABLED", 0).await;
     let writes: u32 = plc.say("writes").await.parse().unwrap();
     let asked = twin.heard.len();

@@ -10,3 +10,18 @@ mod support;
 mod commissioning;
 mod health;
 mod scheduling;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn machine_health_a_twin_asks_for_feed_hold_and_sees_it_everywhere() {
+    Box::pin(health::play()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn scheduling_a_job_goes_to_another_machine_when_one_is_lost() {
+    Box::pin(scheduling::play()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn commissioning_a_thousand_cycles_then_the_real_machine() {
+    Box::pin(commissioning::play()).await;
+}
