@@ -71,6 +71,7 @@ impl Server {
             sender: "bench".into(),
             test_indicator: true,
             extra: None,
+            control: None,
         };
         let face = Face::bind(&options, context).expect("a free port");
         let server = Self { address: face.local_addr(), stats: face.stats(), journal };

@@ -76,6 +76,7 @@ fn opcua(criterion: &mut Criterion) {
         model: model.clone(),
         journal,
         data_dir: folder.path().to_path_buf(),
+        control: None,
     };
     let options = Options { port: 0, allow_none: true, ..Options::default() };
     let face = runtime.block_on(Face::start(&options, context)).expect("a server");
