@@ -59,7 +59,7 @@ impl Hall {
     async fn answer_is_gone(&mut self) {
         let wait = async {
             loop {
-                let claim = Claim { dry_run: true, ..self.claim("load", json!({ "name": "O1", "job": 8 })) };
+                let claim = Claim { dry_run: true, ..self.claim("load", &json!({ "name": "O1", "job": 8 })) };
                 if self.control.submit(claim).await.unwrap().state == State::Done {
                     break;
                 }
@@ -68,7 +68,7 @@ impl Hall {
         tokio::time::timeout(Duration::from_secs(5), wait).await.expect("the answer goes");
     }
 
-    fn claim(&mut self, command: &str, arguments: Json) -> Claim {
+    fn claim(&mut self, command: &str, arguments: &Json) -> Claim {
         self.number += 1;
         Claim {
             id: format!("id-{}", self.number).into(),
@@ -83,7 +83,7 @@ impl Hall {
     }
 
     async fn ask(&mut self, command: &str, arguments: Json) -> End {
-        let claim = self.claim(command, arguments);
+        let claim = self.claim(command, &arguments);
         self.control.submit(claim).await.unwrap()
     }
 }

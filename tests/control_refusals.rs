@@ -304,6 +304,9 @@ async fn every_refusal_leaves_the_machine_alone_and_an_audit_row() {
     hall.agent.stop().await.unwrap();
 }
 
+/// Spoils a request before it is signed.
+type Spoil = fn(&mut Wish);
+
 /// Requests that are not proved to come from anybody, or cannot be read.
 async fn strangers(hall: &mut Hall) {
     use Reason::{Malformed, Oversized, Unauthenticated};
@@ -353,7 +356,7 @@ async fn strangers(hall: &mut Hall) {
     hall.refused_through("a requester whom nobody knows", Face::Mqtt, Unauthenticated, unknown.as_bytes())
         .await;
 
-    let spoilt: [(&str, Reason, fn(&mut Wish)); 18] = [
+    let spoilt: [(&str, Reason, Spoil); 18] = [
         ("a request for another gateway", Unauthenticated, |wish| wish.aud = "other".into()),
         ("a request for no gateway", Malformed, |wish| wish.without.push("aud")),
         ("no requester", Unauthenticated, |wish| wish.without.push("iss")),
@@ -366,18 +369,18 @@ async fn strangers(hall: &mut Hall) {
         ("no command", Malformed, |wish| wish.without.push("command")),
         ("arguments that are a list", Malformed, |wish| wish.args = json!([1])),
         ("a dry run that is a word", Malformed, |wish| {
-            drop(wish.more.insert("dry_run".into(), "yes".into()))
+            drop(wish.more.insert("dry_run".into(), "yes".into()));
         }),
         ("a misspelt dry run", Malformed, |wish| drop(wish.more.insert("dryrun".into(), true.into()))),
         ("not valid yet", Unauthenticated, |wish| {
-            drop(wish.more.insert("nbf".into(), (now() + 60.0).into()))
+            drop(wish.more.insert("nbf".into(), (now() + 60.0).into()));
         }),
         ("seventy arguments", Malformed, |wish| {
             wish.args =
                 (0..70).map(|n| (format!("a{n}"), Json::from(n))).collect::<serde_json::Map<_, _>>().into();
         }),
         ("a device whose name is a list", Malformed, |wish| {
-            drop(wish.more.insert("device".into(), json!(["Cell"])))
+            drop(wish.more.insert("device".into(), json!(["Cell"])));
         }),
         ("an empty device", Malformed, |wish| wish.device = String::new()),
         ("an end that is no number", Malformed, |wish| drop(wish.more.insert("exp".into(), Json::Null))),

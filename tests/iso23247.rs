@@ -138,7 +138,7 @@ async fn a_new_machine_joins_a_running_gateway_and_no_other_is_connected_anew() 
 
     // The gateway below gets another machine, by configuration; the one above is not touched.
     lower.terminate();
-    let two = one.clone() + &device("left-2", "eastron-sdm630", peer.port());
+    let two = one + &device("left-2", "eastron-sdm630", peer.port());
     let _lower = Gateway::start(&configure(left.path(), ports[0], &two), left.path(), ports[0]);
     for name in ["left-1", "left-2", "stays", "right-1"] {
         eventually(name, SOON * 2, || here(name));

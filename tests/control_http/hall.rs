@@ -164,7 +164,7 @@ impl Hall {
     ) -> String {
         let id = self.id();
         let exp = Timestamp::from_nanos(Timestamp::now().nanos() + 60_000_000_000, 9);
-        let args = args.as_object().unwrap().clone();
+        let Json::Object(args) = args else { panic!("{args}") };
         let claims =
             Claims { iss: "twin", aud: "hall", jti: &id, exp, device, command, args, dry_run: false };
         let mut claims = serde_json::to_value(&claims).unwrap();
