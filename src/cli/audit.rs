@@ -121,6 +121,10 @@ fn verify(place: &Place, head: Option<&str>) -> anyhow::Result<ExitCode> {
         parts.ok_or_else(|| anyhow::anyhow!("--head {head}: write ROW:HASH, such as 1042:9f2c…"))
     });
     let noted = noted.transpose()?;
+    if !folder.is_dir() {
+        say(&format!("guideway: there is no data directory {}; name it with --data-dir", folder.display()));
+        return Ok(ExitCode::FAILURE);
+    }
     let mut found = None;
     let result = audit::read(&folder, |record| {
         if noted.is_some_and(|(row, _)| row == record.number) {
@@ -256,7 +260,9 @@ fn as_line(record: &Record) -> String {
         What::Start => format!("version {}", text("version")),
         What::Dry | What::Stop | What::Note => Json::Object(row.fields.clone()).to_string(),
     };
-    format!("{:<27} {:<9} {:<12} {what}", row.time.to_string(), row.what.as_str(), row.id)
+    let line = format!("{:<27} {:<9} {:<12} {what}", row.time.to_string(), row.what.as_str(), row.id);
+    // What strangers have sent must not speak to the operator's terminal.
+    line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 fn time(text: &str) -> Result<Timestamp, String> {
