@@ -2,7 +2,7 @@
 
 #![allow(clippy::needless_pass_by_value, reason = "requests are made where they are used")]
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read as _, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -245,9 +245,17 @@ impl Spoken {
             // A gateway that has been stopped does not listen any more.
             clients.retain_mut(|client| {
                 client.set_nonblocking(true).unwrap();
-                let gone = matches!(client.peek(&mut [0]), Ok(0));
+                // Its pings stand before its end: what is written behind them would be lost without a word.
+                let mut said = [0; 256];
+                let is_there = loop {
+                    match client.read(&mut said) {
+                        Ok(0) => break false,
+                        Ok(_) => {}
+                        Err(error) => break error.kind() == std::io::ErrorKind::WouldBlock,
+                    }
+                };
                 client.set_nonblocking(false).unwrap();
-                !gone
+                is_there
             });
             let heard =
                 clients.iter_mut().filter_map(|client| client.write_all(lines.as_bytes()).ok()).count();
