@@ -164,7 +164,9 @@ impl Control {
         });
         let mut left = reader.finish();
         if !is_whole {
-            // Nothing is written to a machine because of rows that nobody can trust.
+            // Nothing is written to a machine, and no end is told again, because of rows that nobody can trust.
+            left.memory = memory::Memory::default();
+            left.last.clear();
             for orphan in left.orphans.drain(..) {
                 tracing::error!("left as it is, for the audit cannot be trusted: {orphan}");
             }
