@@ -315,6 +315,7 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     wbufsize = 0
     disable_nagle_algorithm = True
+    was_asked = False
 
     def log_message(self, *_):
         pass
@@ -323,6 +324,12 @@ class Handler(BaseHTTPRequestHandler):
         agent = self.server.agent
         agent.stat["requests"] += 1
         options = agent.options
+        if options.forgetful:
+            if self.was_asked:
+                agent.stat["forgotten"] += 1
+                self.close_connection = True
+                return
+            self.was_asked = True
         if options.user and self.headers.get("Authorization") != "Basic " + base64.b64encode(
                 options.user.encode()).decode():
             return self.reply(401, "text/html", "<html>who are you</html>")
@@ -584,6 +591,8 @@ def main():
     parser.add_argument("--gzip", action="store_true")
     parser.add_argument("--prefix", action="store_true")
     parser.add_argument("--plain", action="store_true", help="current does not know `at`")
+    parser.add_argument("--forgetful", action="store_true",
+                        help="one answer per connection, which ends without a word when it is asked again")
     parser.add_argument("--bomb", action="store_true", help="current is 128 MiB of spaces, packed")
     options = parser.parse_args()
     agent = Agent(options)

@@ -17,6 +17,8 @@ const XML: &str = "application/xml, text/xml;q=0.9, */*;q=0.1";
 const JSON: &str = "application/mtconnect+json, application/json;q=0.9, */*;q=0.1";
 /// Redirects of one request, all to the same host.
 const MOST_REDIRECTS: usize = 3;
+/// Connections that are kept for the next request.
+const MOST_IDLE: usize = 2;
 /// Documents longer than this are decoded beside the runtime.
 const LONG: usize = 1 << 20;
 
@@ -112,7 +114,7 @@ impl Client {
             // Servers on controls are old and small; what they write into their headers is not always right.
             .http1_allow_spaces_after_header_name_in_responses(true)
             .http1_ignore_invalid_headers_in_responses(true)
-            .pool_max_idle_per_host(2)
+            .pool_max_idle_per_host(MOST_IDLE)
             .user_agent(concat!("guideway/", env!("CARGO_PKG_VERSION")));
         builder = builder.tls_backend_preconfigured(if secure {
             tls::client_config(config)?
@@ -211,6 +213,18 @@ impl Client {
         if let Some(encoding) = encoding {
             headers.insert(ACCEPT_ENCODING, HeaderValue::from_static(encoding));
         }
+        // An agent may close an idle connection just when the next request is on its way over it. That says nothing of
+        // the agent, and what only asks may be asked again (RFC 9112, 9.3.1): at last over a connection of its own.
+        for _ in 0..MOST_IDLE {
+            match self.send(url.clone(), headers.clone()).await {
+                Err(error) if error.is_request() && !error.is_connect() => {}
+                sent => return sent.map_err(|error| Failure::Broken(causes(&error))),
+            }
+        }
+        self.send(url, headers).await.map_err(|error| Failure::Broken(causes(&error)))
+    }
+
+    async fn send(&self, url: Url, headers: HeaderMap) -> reqwest::Result<Response> {
         let mut request = self.http.get(url).headers(headers);
         if let Some((user, password)) = &self.user {
             request = request.basic_auth(user, password.as_deref());
@@ -218,7 +232,7 @@ impl Client {
         if let Some(token) = &self.token {
             request = request.bearer_auth(token);
         }
-        request.send().await.map_err(|error| Failure::Broken(causes(&error)))
+        request.send().await
     }
 
     /// The rest of an answer, unpacked, within the cap.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use common::{Gateway, SOON, Said, config, pair};
 use guideway_contract::{Fault, kit::trials::resident};
+use guideway_mtconnect::Mode;
 use tokio::time::Instant;
 
 /// Everything arrives once and in order, before and after the connect, with streams sent that way. Gives
@@ -59,6 +60,22 @@ async fn an_agent_that_does_not_stream_is_polled_and_nothing_is_lost() {
         let stat = whole(mode).await;
         assert!(is_polled(&stat), "{mode}: {stat}");
     }
+}
+
+/// As when an idle connection is closed just before the next request arrives.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_over_a_connection_that_was_just_closed_is_made_again() {
+    let (mut peer, mut gateway) = pair(&["--forgetful"], |config| config.mode = Mode::Poll).await;
+    gateway.text("avail", "AVAILABLE").await;
+    peer.say("burst x 10").await;
+    gateway.number("x", 10).await;
+    peer.say("burst x 10").await;
+    gateway.number("x", 20).await;
+    assert_eq!(gateway.numbers("x"), (1..=20).collect::<Vec<_>>());
+    assert!(!gateway.said.contains(&Said::Down), "{:?}", gateway.running.health().last_error());
+    let stat = peer.say("stat").await;
+    assert!(stat.contains("\"forgotten\": "), "{stat}");
+    gateway.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
