@@ -205,6 +205,17 @@ fn the_demo_shows_machines_that_run_on_every_face() {
     assert!(welcome.contains(&format!("http://127.0.0.1:{port}/current")), "{welcome}");
     assert!(welcome.contains(&format!("opc.tcp://127.0.0.1:{opcua}")), "{welcome}");
     hello(([127, 0, 0, 1], opcua).into());
+    // As it is told to do, word by word.
+    let (_, told) = welcome.split_once(" control request ").unwrap();
+    let (told, _) = told.split_once("parts=25").unwrap();
+    eventually("the press takes a command", Duration::from_secs(30), || {
+        let words = told.split_whitespace().filter(|word| *word != "\\");
+        let mut request = Command::new(env!("CARGO_BIN_EXE_guideway"));
+        request.args(["control", "request"]).args(words).arg("parts=25").current_dir(folder.path());
+        request.output().unwrap().status.success().then_some(())
+    });
+    let current = http::get(address, "/current?path=//Device[@name='PressCell']").body;
+    assert!(current.contains("<Entry key=\"state\">done</Entry>"), "a twin sees how it ended: {current}");
     assert!(Command::new("kill").arg(child.id().to_string()).status().unwrap().success());
     assert!(child.wait().unwrap().success());
 }

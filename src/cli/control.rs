@@ -110,11 +110,24 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// Writes a key pair; never over one that is there.
 fn pair(file: &Path) -> anyhow::Result<ExitCode> {
+    write_pair(file)?;
+    let public = public_of(file);
+    print(&format!("{}\n{}", file.display(), public.display()));
+    say(&format!("Keep {} with who signs, and name {} as `public_key`.", file.display(), public.display()));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Where the public key of a private one is.
+pub(super) fn public_of(file: &Path) -> PathBuf {
     let mut public = file.as_os_str().to_owned();
     public.push(".pub");
-    let public = PathBuf::from(public);
+    public.into()
+}
+
+/// Writes a key pair; never over one that is there.
+pub(super) fn write_pair(file: &Path) -> anyhow::Result<()> {
+    let public = public_of(file);
     for path in [file, &public] {
         if path.symlink_metadata().is_ok() {
             bail!("{} is there already; name another file", path.display());
@@ -124,10 +137,7 @@ fn pair(file: &Path) -> anyhow::Result<ExitCode> {
     let text = SigningKey::pem(private.as_bytes()).and_then(|key| key.public());
     let text = text.map_err(|flaw| anyhow!("the new key {flaw}"))?;
     write_new(file, &private, 0o600)?;
-    write_new(&public, &text, 0o644)?;
-    print(&format!("{}\n{}", file.display(), public.display()));
-    say(&format!("Keep {} with who signs, and name {} as `public_key`.", file.display(), public.display()));
-    Ok(ExitCode::SUCCESS)
+    write_new(&public, &text, 0o644)
 }
 
 fn write_new(path: &Path, text: &str, mode: u32) -> anyhow::Result<()> {

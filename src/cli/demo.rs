@@ -64,8 +64,6 @@ async fn demo(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let machines = CancellationToken::new();
     let fleet = Fleet::seeded(arguments.seed);
     let adapters = start_machines(fleet.machines, &data_dir, &machines).await?;
-    let (native, served) = start_native(fleet.native, &data_dir, &machines).await?;
-
     let own_broker = match &arguments.broker {
         Some(_) => None,
         None => Some(start_broker(arguments.broker_port).await?),
@@ -76,8 +74,12 @@ async fn demo(arguments: Arguments) -> anyhow::Result<ExitCode> {
         (None, None) => unreachable!("without a broker of the user's there is one of our own"),
     };
 
-    let mut configuration = Configuration::default();
-    configuration.gateway.name = Some("guideway-demo".into());
+    let (mut configuration, served) = start_native(fleet.native, &broker, &data_dir, &machines).await?;
+    let told: Vec<(String, String)> = configuration
+        .machines
+        .iter()
+        .map(|instance| (instance.options.name.clone(), instance.machine.adapter().endpoint()))
+        .collect();
     configuration.model.devices =
         adapters.iter().map(|(settings, _)| data_dir.join(format!("{}.xml", settings.common.name))).collect();
     configuration.mtconnect.address = arguments.address;
@@ -96,13 +98,6 @@ async fn demo(arguments: Arguments) -> anyhow::Result<ExitCode> {
         },
     ];
     configuration.adapters.shdr = adapters.iter().map(|(settings, _)| settings.clone()).collect();
-    let told: Vec<(String, String)> = native
-        .machines
-        .iter()
-        .map(|instance| (instance.options.name.clone(), instance.machine.adapter().endpoint()))
-        .collect();
-    configuration.machines = native.machines;
-    configuration.devices = native.devices;
 
     let surroundings = Surroundings { data_dir: Some(data_dir.clone()), simulated: true };
     let agent = Agent::start(configuration, surroundings).await.map_err(|error| {
@@ -121,16 +116,55 @@ async fn demo(arguments: Arguments) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// What the demo is called, which requests are signed for.
+const NAME: &str = "guideway-demo";
+/// Who may ask for commands, with which private key.
+const REQUESTER: &str = "demo";
+const KEY: &str = "demo.key";
+
 type Machine = (Adapter<guideway_shdr::Config>, SocketAddr);
 
-/// Serves the machines that speak protocols of their own, and writes down how the gateway finds them: as a
-/// user would, by a profile and an address.
+/// Serves the machines that speak protocols of their own, and writes down how the gateway finds them and who may
+/// command them: as a user would, by a profile and an address, by a key and a permit.
 async fn start_native(
     fleet: Vec<NativeMachine>,
+    broker: &str,
     folder: &Path,
     cancel: &CancellationToken,
 ) -> anyhow::Result<(Configuration, Vec<JoinHandle<()>>)> {
-    let mut text = String::from("# The demo's machines, as a guideway.toml has them.\n");
+    let key = folder.join(KEY);
+    if !key.exists() {
+        super::control::write_pair(&key)?;
+    }
+    let commands: Vec<_> = fleet.iter().flat_map(NativeMachine::commands).collect();
+    let devices: Vec<_> =
+        fleet.iter().filter(|it| !it.commands().is_empty()).map(NativeMachine::name).collect();
+    let mut text = format!(
+        "# The demo's machines and its control, as a guideway.toml has them.
+
+[gateway]
+name = {NAME:?}
+
+[control]
+http = true
+
+# Whoever has the private key beside the public one.
+[[control.requester]]
+name = {REQUESTER:?}
+roles = [\"operator\"]
+public_key = {:?}
+
+[[control.permit]]
+role = \"operator\"
+devices = {devices:?}
+commands = {commands:?}
+
+[[control.mqtt]]
+name = {REQUESTER:?}
+url = {broker:?}
+",
+        super::control::public_of(Path::new(KEY)),
+    );
     let mut served = Vec::new();
     for machine in fleet {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
@@ -144,6 +178,9 @@ async fn start_native(
         }
         for (key, value) in machine.params() {
             text.push_str(&format!("params.{key} = {value:?}\n"));
+        }
+        if !machine.commands().is_empty() {
+            text.push_str(&format!("commands = {:?}\n", machine.commands()));
         }
         served.push(tokio::spawn(machine.serve(listener, cancel.clone())));
     }
@@ -181,7 +218,7 @@ async fn start_machines(
 }
 
 /// Everything that a client may want to try is on: this is a try-out, of simulated machines, and
-/// nobody can change anything.
+/// who is anonymous can change nothing.
 fn opcua_options(arguments: &Arguments) -> anyhow::Result<opcua::Options> {
     // The host's name may lead to an address on which nothing listens.
     let hostnames = match arguments.address {
@@ -240,6 +277,8 @@ fn welcome(
     let http = agent.http_address().map_or_else(String::new, |address| format!("http://{address}"));
     let (host, port) = broker.trim_start_matches("mqtt://").rsplit_once(':').unwrap_or((broker, "1883"));
     let opcua = agent.opcua_address().map_or_else(String::new, |address| format!("opc.tcp://{address}"));
+    let program = std::env::args().next().unwrap_or_else(|| "guideway".into());
+    let data = data_dir.display();
     say("Guideway demo: simulated machines, live.\n");
     for (settings, address) in machines {
         say(&format!("  {:<12} shdr://{address}", settings.common.name));
@@ -262,15 +301,19 @@ Try in another terminal
   curl -N '{http}/sample?interval=500&heartbeat=5000&path=//Linear'
   mosquitto_sub -h {host} -p {port} -t 'demo/#' -v
   mosquitto_sub -h {host} -p {port} -t 'MTConnect/#' -v
-  guideway tap {http} --path '//DataItem[@type=\"EXECUTION\"]'
-  guideway verify {http} {opcua} {broker} --trust
+  {program} tap {http} --path '//DataItem[@type=\"EXECUTION\"]'
+  {program} verify {http} {opcua} {broker} --trust
 
-How the machines are configured is in {}/machines.toml.
-The journal is in {}. Kill this process (even with -9) and start it again:
+Command a machine: signed, permitted, read back, written down
+  {program} control request {http} --as {REQUESTER} --key {data}/{KEY} \\
+      --gateway {NAME} PressCell set_target parts=25
+  {program} audit show --data-dir {data}
+  {program} control off --data-dir {data}
+
+How the machines and their control are configured is in {data}/machines.toml.
+The journal is in {data}. Kill this process (even with -9) and start it again:
 the sequence goes on, and nothing that was seen is missing. Ctrl-C ends.
-",
-        data_dir.display(),
-        data_dir.display()
+"
     ));
     if !arguments.address.is_loopback() {
         say("The gateway listens beyond this computer, as --address says.\n");

@@ -26,6 +26,7 @@ pub struct NativeMachine {
     scheme: &'static str,
     settings: &'static [(&'static str, &'static str)],
     params: &'static [(&'static str, &'static str)],
+    commands: &'static [&'static str],
     model: Model,
 }
 
@@ -64,6 +65,11 @@ impl NativeMachine {
         self.params
     }
 
+    /// Commands of the profile that the machine obeys.
+    pub const fn commands(&self) -> &'static [&'static str] {
+        self.commands
+    }
+
     /// Lives, and serves the machine to its clients, until `cancel` fires.
     pub async fn serve(self, listener: TcpListener, cancel: CancellationToken) {
         match self.model {
@@ -78,13 +84,30 @@ impl NativeMachine {
 
 /// One machine of each protocol. The same seed gives the same course of events.
 pub(crate) fn machines(seed: u64) -> Vec<NativeMachine> {
-    let machine =
-        |name, profile, model| NativeMachine { name, profile, scheme: "", settings: &[], params: &[], model };
+    let machine = |name, profile, model| NativeMachine {
+        name,
+        profile,
+        scheme: "",
+        settings: &[],
+        params: &[],
+        commands: &[],
+        model,
+    };
     let seed = |number| seed.wrapping_add(number);
     vec![
-        machine("HaasMill", "haas-ngc-mill", Model::Haas(Box::new(haas::HaasControl::new(seed(10))))),
+        NativeMachine {
+            commands: &["set_job"],
+            ..machine("HaasMill", "haas-ngc-mill", Model::Haas(Box::new(haas::HaasControl::new(seed(10)))))
+        },
         machine("PowerMeter", "eastron-sdm630", Model::Meter(Box::new(meter::Meter::new(seed(11))))),
-        machine("PressCell", "siemens-s7-1500-cell", Model::Press(Box::new(press::Press::new(seed(12))))),
+        NativeMachine {
+            commands: &["load_recipe", "set_target", "reset_counters"],
+            ..machine(
+                "PressCell",
+                "siemens-s7-1500-cell",
+                Model::Press(Box::new(press::Press::new(seed(12)))),
+            )
+        },
         NativeMachine {
             scheme: "opc.tcp://",
             settings: &[("security", "none")],
