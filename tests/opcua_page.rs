@@ -5,11 +5,9 @@
 mod support;
 
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::process::Command;
 
-use support::eventually;
-use support::gateway::free_port;
+use support::demo::Demo;
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -34,41 +32,6 @@ fn installed(path: &str) -> Option<PathBuf> {
     None
 }
 
-/// A demo that ends with the test.
-struct Demo {
-    process: Child,
-    url: String,
-}
-
-impl Demo {
-    fn start(folder: &Path) -> Self {
-        let port = free_port();
-        let process = Command::new(env!("CARGO_BIN_EXE_guideway"))
-            .args(["demo", "--port", "0", "--broker-port", &free_port().to_string()])
-            .args(["--opcua-port", &port.to_string()])
-            .current_dir(folder)
-            .env_remove("STATE_DIRECTORY")
-            .stdin(Stdio::null())
-            .stderr(std::fs::File::create(folder.join("said")).unwrap())
-            .spawn()
-            .unwrap();
-        let demo = Self { process, url: format!("opc.tcp://127.0.0.1:{port}") };
-        // The first start makes a key, which takes its time where much else is going on.
-        eventually("the demo says where its OPC UA server is", Duration::from_secs(120), || {
-            std::fs::read_to_string(folder.join("said")).ok()?.contains(&demo.url).then_some(())
-        });
-        demo
-    }
-}
-
-impl Drop for Demo {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
 /// Runs a program and gives what it printed.
 fn said(mut command: Command) -> String {
     let output = command.output().unwrap();
@@ -84,7 +47,7 @@ fn the_python_program_lists_the_machines_and_follows_a_data_item() {
     let demo = Demo::start(folder.path());
     let text = program("python");
     assert!(text.contains("opc.tcp://127.0.0.1:4840"));
-    let text = text.replace("opc.tcp://127.0.0.1:4840", &demo.url).replace("sleep(10)", "sleep(2)");
+    let text = text.replace("127.0.0.1:4840", &demo.opcua.to_string()).replace("sleep(10)", "sleep(2)");
     let mut command = Command::new(python);
     command.args(["-c", &text]);
     let said = said(command);
@@ -101,7 +64,7 @@ fn the_javascript_program_lists_the_machines() {
     let demo = Demo::start(folder.path());
     let text = program("js");
     assert!(text.contains("opc.tcp://127.0.0.1:4840"));
-    let text = text.replace("opc.tcp://127.0.0.1:4840", &demo.url);
+    let text = text.replace("127.0.0.1:4840", &demo.opcua.to_string());
     let mut command = Command::new("node");
     // It keeps its certificates in its home.
     command.args(["-e", &text]).env("NODE_PATH", modules.parent().unwrap()).env("HOME", folder.path());

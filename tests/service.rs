@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use support::broker::Broker;
 use support::counting::configure;
+use support::demo::Demo;
 use support::gateway::{Gateway, free_port};
 use support::source::Counting;
 use support::{eventually, http};
@@ -174,37 +175,26 @@ fn hello(address: std::net::SocketAddr) {
 #[test]
 fn the_demo_shows_machines_that_run_on_every_face() {
     let folder = tempfile::tempdir().unwrap();
-    let (port, broker, opcua) = (free_port(), free_port(), free_port());
-    let said = std::fs::File::create(folder.path().join("said")).unwrap();
-    let mut child = Command::new(env!("CARGO_BIN_EXE_guideway"))
-        .args(["demo", "--port", &port.to_string(), "--broker-port", &broker.to_string()])
-        .args(["--opcua-port", &opcua.to_string()])
-        .current_dir(folder.path())
-        .env_remove("STATE_DIRECTORY")
-        .stdin(Stdio::null())
-        .stderr(said)
-        .spawn()
-        .unwrap();
-    let address = ([127, 0, 0, 1], port).into();
+    let demo = Demo::start(folder.path());
     eventually("all machines are connected", Duration::from_secs(30), || {
         let health: serde_json::Value =
-            serde_json::from_str(&http::try_get(address, "/health")?.body).ok()?;
+            serde_json::from_str(&http::try_get(demo.http, "/health")?.body).ok()?;
         let adapters = health["adapters"].as_array()?;
         (adapters.len() == 8 && adapters.iter().all(|adapter| adapter["connected"] == true)).then_some(())
     });
-    let current = http::get(address, "/current").body;
+    let current = http::get(demo.http, "/current").body;
     assert!(current.contains("testIndicator=\"true\""), "simulated data say so");
-    let mut stream = http::Stream::open(address, "/sample?interval=100&path=//Linear");
+    let mut stream = http::Stream::open(demo.http, "/sample?interval=100&path=//Linear");
     assert!((0..5).any(|_| stream.part().unwrap().contains("<Position")), "axes move");
     let messages = Command::new("mosquitto_sub")
-        .args(["-h", "127.0.0.1", "-p", &broker.to_string(), "-t", "#", "-C", "20", "-W", "20"])
+        .args(["-h", "127.0.0.1", "-p", &demo.broker.to_string(), "-t", "#", "-C", "20", "-W", "20"])
         .output()
         .unwrap();
     assert!(messages.status.success(), "messages arrive at the demo's own broker");
-    let welcome = std::fs::read_to_string(folder.path().join("said")).unwrap();
-    assert!(welcome.contains(&format!("http://127.0.0.1:{port}/current")), "{welcome}");
-    assert!(welcome.contains(&format!("opc.tcp://127.0.0.1:{opcua}")), "{welcome}");
-    hello(([127, 0, 0, 1], opcua).into());
+    let welcome = demo.said();
+    assert!(welcome.contains(&format!("http://{}/current", demo.http)), "{welcome}");
+    assert!(welcome.contains(&format!("opc.tcp://{}", demo.opcua)), "{welcome}");
+    hello(demo.opcua);
     // As it is told to do, word by word.
     let (_, told) = welcome.split_once(" control request ").unwrap();
     let (told, _) = told.split_once("parts=25").unwrap();
@@ -214,8 +204,7 @@ fn the_demo_shows_machines_that_run_on_every_face() {
         request.args(["control", "request"]).args(words).arg("parts=25").current_dir(folder.path());
         request.output().unwrap().status.success().then_some(())
     });
-    let current = http::get(address, "/current?path=//Device[@name='PressCell']").body;
+    let current = http::get(demo.http, "/current?path=//Device[@name='PressCell']").body;
     assert!(current.contains("<Entry key=\"state\">done</Entry>"), "a twin sees how it ended: {current}");
-    assert!(Command::new("kill").arg(child.id().to_string()).status().unwrap().success());
-    assert!(child.wait().unwrap().success());
+    assert!(demo.stop().success());
 }

@@ -10,6 +10,7 @@ pub mod broker;
 pub mod cell;
 pub mod control;
 pub mod counting;
+pub mod demo;
 pub mod gateway;
 pub mod http;
 pub mod opcua;
