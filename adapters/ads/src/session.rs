@@ -247,7 +247,7 @@ impl Session<'_> {
                 break;
             }
             self.deliver(outlet).await;
-            while let Ok(request) = outlet.commands().try_recv() {
+            while let Some(request) = outlet.commands().try_recv() {
                 self.command(request).await?;
             }
             if self.changed {

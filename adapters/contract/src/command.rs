@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use smol_str::SmolStr;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::{Native, PointId};
 
@@ -49,4 +49,57 @@ pub struct CommandRequest {
     pub command: Command,
     /// Where the outcome goes. Dropped without a word it counts as [`Outcome::Unknown`].
     pub reply: oneshot::Sender<Outcome>,
+}
+
+/// The commands that an adapter is asked for, in order. One whose requester no longer waits has ended as unknown, and
+/// somebody may have acted on that: it is not given out any more.
+#[derive(Debug)]
+pub struct Commands(mpsc::Receiver<CommandRequest>);
+
+impl Commands {
+    pub(crate) const fn new(requests: mpsc::Receiver<CommandRequest>) -> Self {
+        Self(requests)
+    }
+
+    /// The next one; `None` once nobody can ask any more. May be given up at any time: nothing is lost.
+    pub async fn recv(&mut self) -> Option<CommandRequest> {
+        loop {
+            let request = self.0.recv().await?;
+            if !request.reply.is_closed() {
+                return Some(request);
+            }
+        }
+    }
+
+    /// One that is there already.
+    pub fn try_recv(&mut self) -> Option<CommandRequest> {
+        std::iter::from_fn(|| self.0.try_recv().ok()).find(|request| !request.reply.is_closed())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_nobody_waits_for_any_more_is_not_given_out() {
+        let (requests, receiver) = mpsc::channel(8);
+        let mut commands = Commands::new(receiver);
+        let ask = |id: &str| {
+            let (reply, outcome) = oneshot::channel();
+            let command = Command { id: id.into(), writes: Vec::new(), timeout: Duration::from_secs(1) };
+            requests.try_send(CommandRequest { command, reply }).unwrap();
+            outcome
+        };
+        drop(ask("a"));
+        let _waits = ask("b");
+        assert_eq!(commands.try_recv().unwrap().command.id, "b");
+        drop(ask("c"));
+        assert!(commands.try_recv().is_none());
+        drop(ask("d"));
+        let _waits = ask("e");
+        assert_eq!(commands.recv().await.unwrap().command.id, "e");
+        drop((ask("f"), requests));
+        assert!(commands.recv().await.is_none());
+    }
 }

@@ -31,7 +31,7 @@ mod value;
 pub use adapter::{Adapter, Capabilities, Found, SessionEnd, SessionFuture};
 pub use address::{HostPort, serial_path};
 pub use backoff::Backoff;
-pub use command::{Command, CommandRequest, Outcome, Write};
+pub use command::{Command, CommandRequest, Commands, Outcome, Write};
 pub use data_type::{DataType, Kind, MOST_ELEMENTS};
 pub use dataset::{Cell, DataSet, Entry, sort_unique};
 pub use health::{ConnectionState, Counters, Fault, Health};

@@ -8,8 +8,8 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    CommandRequest, ConnectionState, Counters, Fault, Health, PointId, PointTable, Quality, RawBatch,
-    Timestamp, Value,
+    CommandRequest, Commands, ConnectionState, Counters, Fault, Health, PointId, PointTable, Quality,
+    RawBatch, Timestamp, Value,
 };
 
 /// The place of an adapter in the agent's table.
@@ -134,7 +134,7 @@ pub struct Outlet {
     name: SmolStr,
     points: Arc<ArcSwap<PointTable>>,
     signals: mpsc::Sender<Envelope>,
-    commands: mpsc::Receiver<CommandRequest>,
+    commands: Commands,
     health: Arc<Health>,
     cancel: CancellationToken,
 }
@@ -150,6 +150,7 @@ impl Outlet {
         health: Arc<Health>,
         cancel: CancellationToken,
     ) -> Self {
+        let commands = Commands::new(commands);
         Self { id, name: name.into(), points, signals, commands, health, cancel }
     }
 
@@ -173,8 +174,8 @@ impl Outlet {
         &self.cancel
     }
 
-    /// The commands for this adapter. `None` once nobody can send one any more.
-    pub fn commands(&mut self) -> &mut mpsc::Receiver<CommandRequest> {
+    /// The commands for this adapter.
+    pub const fn commands(&mut self) -> &mut Commands {
         &mut self.commands
     }
 

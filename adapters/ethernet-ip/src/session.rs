@@ -121,7 +121,7 @@ impl<'a> Session<'a> {
         let items: Vec<Item> = due.iter().filter_map(|&point| self.item(point)).collect();
         let mut work = VecDeque::from(plan(&items, self.limits));
         while let Some(batch) = work.pop_front() {
-            if let Ok(request) = outlet.commands().try_recv() {
+            if let Some(request) = outlet.commands().try_recv() {
                 self.command(request).await?;
             }
             if outlet.cancelled().is_cancelled() {

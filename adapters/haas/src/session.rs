@@ -51,7 +51,7 @@ impl Mdc {
             Err(end) => return end,
         };
         // What was asked for while there was no session is not done later, when nobody expects it any more.
-        while let Ok(request) = outlet.commands().try_recv() {
+        while let Some(request) = outlet.commands().try_recv() {
             let _ = request.reply.send(Outcome::NotSent("no session".into()));
         }
         outlet.connected().await;
@@ -313,7 +313,7 @@ impl Session<'_> {
     /// Asks, after the commands that wait; `None` for a question that is not asked at present, whose points
     /// are bad.
     async fn ask(&mut self, work: &Work, outlet: &mut Outlet) -> Result<Option<Answer>, SessionEnd> {
-        while let Ok(request) = outlet.commands().try_recv() {
+        while let Some(request) = outlet.commands().try_recv() {
             self.command(request, outlet).await?;
         }
         let question = &self.plan.questions[work.0];

@@ -24,10 +24,6 @@ pub(crate) async fn serve(
     request: CommandRequest,
     outlet: &Outlet,
 ) -> Result<(), SessionEnd> {
-    if request.reply.is_closed() {
-        // Whoever asked has gone: it is not known whether this is still wanted.
-        return Ok(());
-    }
     let deadline = Instant::now() + request.command.timeout;
     let mut writes = Vec::with_capacity(request.command.writes.len());
     let mut refused = None;

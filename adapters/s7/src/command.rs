@@ -24,7 +24,7 @@ impl From<Outcome> for Stop {
 impl Session<'_> {
     /// Serves what waits.
     pub(crate) async fn pending_commands(&mut self) -> Result<(), SessionEnd> {
-        while let Ok(request) = self.outlet.commands().try_recv() {
+        while let Some(request) = self.outlet.commands().try_recv() {
             self.command(request).await?;
         }
         Ok(())

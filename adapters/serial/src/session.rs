@@ -166,7 +166,7 @@ impl Texts {
             readings = self.first_answer(connection, outlet).await?;
         }
         // What was asked for while there was no session is not done later, when nobody expects it any more.
-        while let Ok(request) = outlet.commands().try_recv() {
+        while let Some(request) = outlet.commands().try_recv() {
             not_sent(request);
         }
         outlet.connected().await;
@@ -313,7 +313,7 @@ impl Session<'_> {
                 Wake::Command(None) => commanded = false,
                 Wake::Due => {
                     for question in schedule.take() {
-                        while let Ok(request) = outlet.commands().try_recv() {
+                        while let Some(request) = outlet.commands().try_recv() {
                             write::serve(self, self.plan, request, outlet).await?;
                         }
                         self.ask(question, outlet).await?;

@@ -122,10 +122,6 @@ pub(crate) async fn serve(
     request: CommandRequest,
     outlet: &guideway_contract::Outlet,
 ) -> Result<(), SessionEnd> {
-    if request.reply.is_closed() {
-        // Whoever asked has gone: it is not known whether this is still wanted.
-        return Ok(());
-    }
     let deadline = Instant::now() + request.command.timeout;
     let writes: Result<Vec<_>, String> =
         request.command.writes.iter().map(|write| plan.write(write.point, &write.value)).collect();

@@ -110,7 +110,7 @@ impl<'a> Session<'a> {
     async fn turn(&mut self, due: Vec<usize>, outlet: &mut Outlet) -> Result<(), SessionEnd> {
         let mut work = VecDeque::from(self.planned(due, outlet).await?);
         while let Some(batch) = work.pop_front() {
-            if let Ok(request) = outlet.commands().try_recv() {
+            if let Some(request) = outlet.commands().try_recv() {
                 self.command(request).await?;
             }
             if outlet.cancelled().is_cancelled() {
