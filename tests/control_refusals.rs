@@ -607,9 +607,12 @@ async fn states(hall: &mut Hall) {
     hall.refused("a second command while one runs", Busy, &wish).await;
     let wish = Wish { iss: "second".into(), ..hall.level() };
     hall.refused("somebody else's command while one runs", Busy, &wish).await;
-    hall.refused_through("the same request while it runs", Face::Mqtt, Busy, signed.as_bytes()).await;
+    let claim = hall.control.open(Face::Mqtt, signed.as_bytes(), None).unwrap();
+    let again = hall.control.submit(claim);
     let end = first.await.unwrap();
     assert_eq!((end.state, end.released), (State::TimedOut, Some(true)), "{end:?}");
+    let again = again.await.unwrap();
+    assert_eq!((again.state, again.replayed), (State::TimedOut, true), "one id has one end: {again:?}");
 
     assert_eq!(hall.peer.say("refuse 1 4").await, "ok");
     let wish = hall.wish("pick", json!({ "which": "A", "count": 1 }));

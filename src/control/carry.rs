@@ -9,7 +9,8 @@ use smol_str::SmolStr;
 use tokio::time::Instant;
 
 use super::audit::What;
-use super::engine::{Inner, Job, Tag};
+use super::definition::ARGUMENTS;
+use super::engine::{Inner, Job, Tag, unwritten};
 use super::interlock;
 use super::note;
 use super::unit::{Unit, Written};
@@ -34,10 +35,14 @@ impl Inner {
     /// Carries a command out; the machine is held by the job.
     pub(super) async fn carry_out(&self, claim: &Claim, tag: &Tag, job: &Job) -> End {
         let mut end = End::rejected(&claim.id, &claim.device, &claim.command, Reason::AuditFailed, "");
-        note::send(&self.notes, &job.unit.machine.told, note::running(claim, &claim.arguments)).await;
-        let begun = self.note(What::Begin, tag, begin_row(job), true);
-        if let Err(error) = begin_error(begun) {
-            end.detail = error;
+        if !note::send(&self.notes, &job.unit.machine.told, note::running(claim, &claim.arguments)).await {
+            // What the machine does must not come before what made it do it.
+            let what = "the journal is behind: nobody could be told that the command runs";
+            (end.reason, end.detail) = (Some(Reason::NotSent), what.to_owned());
+            return end;
+        }
+        if let Err(error) = self.note(What::Begin, tag, begin_row(job), true) {
+            end.detail = unwritten(&error);
             return end;
         }
         let mut touched = false;
@@ -76,21 +81,25 @@ impl Inner {
         let mut moment = Moment { sent: Timestamp::now(), taken: Timestamp::now() };
         for (index, write) in job.writes.iter().enumerate() {
             let state = if index == 0 { State::Rejected } else { State::Failed };
-            // Whoever switches off means the next write too.
-            if let Some(off) = self.off() {
-                return Err((state, Reason::ControlOff, off));
-            }
-            if index == 0 && claim.expires.nanos() <= Timestamp::now().nanos() {
-                return Err((state, Reason::Expired, format!("it expired at {}", claim.expires)));
-            }
+            let at = format!("`{}` = {}", write.name, write.raw);
+            let room = job.unit.reserve(self.write_timeout()).await;
+            let room = room.map_err(|why| (state, Reason::NotSent, format!("{at} was not sent: {why}")))?;
+            // The machine may have kept it waiting.
+            let may =
+                |inner: &Self| inner.may_write(claim, job, index).map_err(|(why, what)| (state, why, what));
+            may(self)?;
             if let Err(error) = self.note(What::Write, tag, write_row(index, write), true) {
-                return Err((state, Reason::AuditFailed, format!("the audit cannot be written: {error}")));
+                return Err((state, Reason::AuditFailed, unwritten(&error)));
+            }
+            // So may the disk.
+            if let Err(fault) = may(self) {
+                self.log_outcome(What::Written, tag, index, &Outcome::NotSent(fault.2.clone()));
+                return Err(fault);
             }
             moment.sent = Timestamp::now();
-            let outcome = job.unit.write(&claim.id, write, self.write_timeout()).await;
+            let outcome = job.unit.write(room, &claim.id, write, self.write_timeout()).await;
             moment.taken = Timestamp::now();
             self.log_outcome(What::Written, tag, index, &outcome);
-            let at = format!("`{}` = {}", write.name, write.raw);
             match outcome {
                 Outcome::Done => *touched = true,
                 Outcome::Refused(cause) => {
@@ -106,6 +115,21 @@ impl Inner {
             }
         }
         Ok(moment)
+    }
+
+    /// Whether a write may leave now. Whoever switches off means the next write too, also of a command that runs; its
+    /// time and what its interlock sees count until the first.
+    fn may_write(&self, claim: &Claim, job: &Job, index: usize) -> Result<(), (Reason, String)> {
+        if let Some(off) = self.off(&self.guard.look_on()) {
+            return Err((Reason::ControlOff, off));
+        }
+        if index > 0 {
+            return Ok(());
+        }
+        if claim.expires.nanos() <= Timestamp::now().nanos() {
+            return Err((Reason::Expired, format!("it expired at {}", claim.expires)));
+        }
+        self.inputs(&job.definition, &job.unit, job.arguments.clone()).map(drop)
     }
 
     /// Waits for what has to be read back.
@@ -156,8 +180,8 @@ impl Inner {
         result.map(|value| Some((name, value)))
     }
 
-    /// Writes the release steps. What the machine does not take is tried again aside until it has, and meanwhile the
-    /// machine takes no other command.
+    /// Writes the release steps, each of them whatever became of those before. What the machine does not take is tried
+    /// again aside until it has, and meanwhile the machine takes no other command.
     pub(super) async fn release(&self, tag: &Tag, unit: &Arc<Unit>, steps: &[Written]) -> bool {
         let mut row = Map::new();
         row.insert("device".to_owned(), unit.machine.name.as_str().into());
@@ -165,13 +189,20 @@ impl Inner {
             // To let go is safer than not to.
             tracing::error!(id = %tag.id, %error, "release steps are not in the audit");
         }
+        let mut all = true;
         for (index, step) in steps.iter().enumerate() {
-            let outcome = unit.write(&tag.id, step, self.write_timeout()).await;
+            let outcome = match unit.reserve(self.write_timeout()).await {
+                Ok(room) => unit.write(room, &tag.id, step, self.write_timeout()).await,
+                Err(why) => Outcome::NotSent(why),
+            };
             if outcome != Outcome::Done {
                 self.log_outcome(What::Released, tag, index, &outcome);
-                unit.set_pending(Some(tag.id.clone()));
-                return false;
+                all = false;
             }
+        }
+        if !all {
+            unit.set_pending(Some(tag.id.clone()));
+            return false;
         }
         let mut row = Map::new();
         row.insert("done".to_owned(), true.into());
@@ -240,8 +271,10 @@ fn answer(job: &Job, verify: &Verify, expected: &Native, moment: Moment) -> Opti
         && let Some(seen) = interlock::now(live, refused)
         && is_told(&seen)
     {
-        let value = refused
-            .evaluate(|point| seen.iter().find(|(known, _)| *known == point).map(|(_, seen)| &seen.value));
+        let value = refused.evaluate(|input| match input {
+            ARGUMENTS => Some(&job.arguments),
+            point => seen.iter().find(|(known, _)| *known == point).map(|(_, seen)| &seen.value),
+        });
         if value == Ok(Native::Bool(true)) {
             let all: Vec<String> =
                 seen.iter().map(|(point, seen)| format!("{} = {}", live.name(*point), seen.value)).collect();
@@ -256,10 +289,6 @@ fn answer(job: &Job, verify: &Verify, expected: &Native, moment: Moment) -> Opti
     let is_it =
         is_good && (is_new(&seen) || stands) && values::equal(&seen.value, expected, verify.tolerance);
     is_it.then_some(Ok(seen.value))
-}
-
-fn begin_error<T>(begun: std::io::Result<T>) -> Result<T, String> {
-    begun.map_err(|error| format!("the audit cannot be written: {error}"))
 }
 
 fn begin_row(job: &Job) -> Map<String, Json> {

@@ -11,24 +11,26 @@ use smol_str::SmolStr;
 use tokio::sync::{broadcast, mpsc, watch};
 
 use super::audit::{Audit, Row, Stamp, What};
+use super::claims::is_id;
 use super::guard::Guard;
-use super::interlock::Inputs;
+use super::interlock::{self, Inputs};
+use super::live::Seen;
 use super::login::Logins;
-use super::memory::{Known, Memory};
+use super::memory::{Begun, Known, Memory};
 use super::note::{self, Note};
 use super::permit::Permits;
 use super::rate::Rates;
 use super::recover::Orphan;
 use super::token::Tokens;
 use super::unit::{Hold, Running, Unit, Written};
-use super::{Claim, Controlled, Definition, End, Options, Reason, ReplyTo, State, Switch, values};
+use super::{Claim, Controlled, Definition, End, Options, Reason, ReplyTo, State, Switch, Verify, values};
 use crate::device_model::SharedModel;
 use crate::journal::Journal;
 
-/// Longest id of a request, in characters.
-const MOST_ID: usize = 64;
 /// Largest arguments of a request, as JSON, in bytes.
 const MOST_ARGUMENTS: usize = 16 * 1_024;
+/// Longest name of a device or command in the audit, in characters: a restart looks the device up by it.
+const MOST_NAME: usize = 256;
 
 pub(super) struct Inner {
     pub(super) options: Options,
@@ -39,7 +41,8 @@ pub(super) struct Inner {
     pub(super) logins: Logins,
     pub(super) permits: Permits,
     pub(super) rates: Rates,
-    pub(super) strangers: Rates,
+    /// Rows in the audit that strangers together have, and each requester who asks too often.
+    pub(super) refusals: Rates,
     pub(super) memory: Mutex<Memory>,
     pub(super) guard: Guard,
     pub(super) switch: watch::Sender<Switch>,
@@ -53,6 +56,10 @@ pub(super) struct Inner {
     /// Whether earlier runs are settled; requests wait for it.
     pub(super) recovered: watch::Sender<bool>,
     pub(super) counters: Counters,
+    /// Moves when a request has ended.
+    pub(super) finished: watch::Sender<()>,
+    /// How the switch stood when the audit was last told.
+    pub(super) turned: Mutex<Switch>,
     /// Requests on their road; a stop waits until there are none.
     pub(super) on_road: watch::Sender<usize>,
 }
@@ -76,7 +83,7 @@ impl Counters {
         self.reasons[reason as usize].load(Relaxed)
     }
 
-    /// Requests of strangers that came so fast that they have no row of their own in the audit.
+    /// Requests, of strangers and of requesters who ask too often, that came so fast that they have no row in the audit.
     pub fn unaudited(&self) -> u64 {
         self.unaudited.load(Relaxed)
     }
@@ -101,13 +108,29 @@ pub(super) struct Entered {
     claim: Claim,
     /// Its arguments were too large, and are gone.
     oversized: bool,
-    tag: std::io::Result<Tag>,
+    /// It comes too soon by so much.
+    early: Option<Duration>,
+    /// `None`: it is one of so many that come too soon that it has no row.
+    tag: std::io::Result<Option<Tag>>,
+}
+
+/// Who is told of an end beside its requester and the audit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Weight {
+    /// Nobody: the id belongs to another request or to the same one before, or its requester asks too often.
+    Light,
+    /// Whoever follows the machine.
+    Told,
+    /// They are, and the id is used from now on.
+    Counts,
 }
 
 /// What became of a request at the door.
 enum Door {
-    /// It is not acted on; whether its id counts as used.
-    Refused(Reason, String, bool),
+    /// It is not acted on.
+    Refused(Reason, String, Weight),
+    /// The same request is being carried out.
+    Wait,
     /// It has ended before; this is told again.
     Again(Box<End>),
     /// It only asked whether.
@@ -123,6 +146,7 @@ pub(super) struct Job {
     pub(super) writes: Vec<Written>,
     pub(super) release: Vec<Written>,
     pub(super) expected: Option<Native>,
+    pub(super) arguments: Native,
     /// The expected value stood there before.
     pub(super) stood: bool,
     /// What was looked at.
@@ -146,9 +170,15 @@ impl Inner {
         if oversized {
             claim.arguments.clear();
         }
+        let early = self.rates.take(&claim.requester.name).err();
+        // Who asks too often must not be able to fill the disk.
+        if early.is_some() && self.refusals.take(&claim.requester.name).is_err() {
+            self.counters.unaudited.fetch_add(1, Relaxed);
+            return Entered { claim, oversized, early, tag: Ok(None) };
+        }
         let row = self.log(What::Request, &claim.id, request_row(&claim), false);
-        let tag = row.map(|stamp| Tag { id: claim.id.clone(), of: stamp.number });
-        Entered { claim, oversized, tag }
+        let tag = row.map(|stamp| Some(Tag { id: claim.id.clone(), of: stamp.number }));
+        Entered { claim, oversized, early, tag }
     }
 
     /// A request from its first row in the audit to its last.
@@ -158,37 +188,51 @@ impl Inner {
         // A request that comes again has to find its end, and the machine has to be let go of first. This cannot fail:
         // the sender lives as long as this does.
         let _ = self.recovered.subscribe().wait_for(|done| *done).await;
-        let Entered { claim, oversized, tag } = entered;
+        let Entered { claim, oversized, early, tag } = entered;
         let end =
             |reason, detail: String| End::rejected(&claim.id, &claim.device, &claim.command, reason, detail);
+        let early = early
+            .map(|wait| format!("{} asks too often; wait {:.1} s", claim.requester.name, wait.as_secs_f64()));
         let tag = match tag {
-            Ok(tag) => tag,
-            Err(error) => {
-                // Nothing is done that is not in the audit.
-                let end = end(Reason::AuditFailed, format!("the audit cannot be written: {error}"));
+            Ok(Some(tag)) => tag,
+            // Nothing is done that is not in the audit.
+            other => {
+                let end = match other {
+                    Err(error) => end(Reason::AuditFailed, unwritten(&error)),
+                    Ok(_) => end(Reason::RateLimited, early.unwrap_or_default()),
+                };
                 self.counters.count(&end);
                 return end;
             }
         };
-        let door = if oversized {
-            Door::Refused(
-                Reason::Oversized,
-                format!("the arguments have more than {MOST_ARGUMENTS} bytes"),
-                false,
-            )
-        } else {
-            self.door(&claim)
+        let mut finished = self.finished.subscribe();
+        let door = loop {
+            finished.borrow_and_update();
+            let door = match &early {
+                Some(early) => Door::Refused(Reason::RateLimited, early.clone(), Weight::Light),
+                None if oversized => {
+                    let detail = format!("the arguments have more than {MOST_ARGUMENTS} bytes");
+                    Door::Refused(Reason::Oversized, detail, Weight::Told)
+                }
+                None => self.door(&claim),
+            };
+            if !matches!(door, Door::Wait) {
+                break door;
+            }
+            // This cannot fail, as above.
+            let _ = finished.changed().await;
         };
         match door {
-            Door::Refused(reason, detail, counts) => {
+            Door::Wait => unreachable!("it was waited for"),
+            Door::Refused(reason, detail, weight) => {
                 let mut end = end(reason, detail);
                 end.dry_run = claim.dry_run;
-                self.finish(&claim, &tag, end, counts, None).await
+                self.finish(&claim, &tag, end, weight, None).await
             }
             Door::Again(end) => {
                 let mut end = *end;
                 end.replayed = true;
-                let row = end_row(&claim, &end, false);
+                let row = end_row(&claim, &end, Weight::Light);
                 if let Ok(stamp) = self.note(What::End, &tag, row, false) {
                     end.audit = stamped(&stamp);
                 }
@@ -198,20 +242,15 @@ impl Inner {
                 let mut end =
                     End { state: State::Done, reason: None, dry_run: true, ..end(Reason::Malformed, detail) };
                 if let Err(error) = self.note(What::Dry, &tag, seen, false) {
-                    end = End::rejected(
-                        &claim.id,
-                        &claim.device,
-                        &claim.command,
-                        Reason::AuditFailed,
-                        error.to_string(),
-                    );
+                    let (id, device, command) = (&claim.id, &claim.device, &claim.command);
+                    end = End::rejected(id, device, command, Reason::AuditFailed, unwritten(&error));
                 }
-                self.finish(&claim, &tag, end, true, None).await
+                self.finish(&claim, &tag, end, Weight::Counts, None).await
             }
             Door::Open(job) => {
                 let unit = job.unit.clone();
                 let end = self.carry_out(&claim, &tag, &job).await;
-                let end = self.finish(&claim, &tag, end, true, Some(&unit)).await;
+                let end = self.finish(&claim, &tag, end, Weight::Counts, Some(&unit)).await;
                 if end.released == Some(false) {
                     let (inner, steps) = (self.clone(), job.release.clone());
                     tokio::spawn(async move { inner.release_until_done(tag, unit, steps).await });
@@ -226,13 +265,10 @@ impl Inner {
     /// Everything that is looked at before the machine is touched, in this order.
     fn door(&self, claim: &Claim) -> Door {
         let now = Timestamp::now();
-        let refused = |reason, detail: String| Door::Refused(reason, detail, false);
-        let is_id =
-            |id: &str| !id.is_empty() && id.chars().all(|c| c.is_ascii_graphic() && c != '"' && c != '\\');
-        if !is_id(&claim.id) || claim.id.len() > MOST_ID {
-            let detail =
-                format!("an id has 1 to {MOST_ID} printable characters of ASCII without spaces and quotes");
-            return refused(Reason::Malformed, detail);
+        let refused = |reason, detail: String| Door::Refused(reason, detail, Weight::Told);
+        if !is_id(&claim.id) {
+            let detail = "an id has 1 to 64 visible characters of ASCII without quotes";
+            return refused(Reason::Malformed, detail.to_owned());
         }
         let unit = match self.unit(&claim.device) {
             Ok(unit) => unit,
@@ -242,30 +278,22 @@ impl Inner {
             let detail = format!("{} permits no command `{}`", unit.machine.name, short(&claim.command));
             return refused(Reason::UnknownCommand, detail);
         };
+        // Whoever asks again for what was carried out is told its one end, also when its time, or that of the permit, is
+        // over by now.
+        let used = |detail: String| Door::Refused(Reason::IdReused, detail, Weight::Light);
+        match self.memory.lock().find(claim) {
+            Known::New => {}
+            Known::Running => return Door::Wait,
+            Known::Ended(end) => return Door::Again(end),
+            Known::Forgotten => {
+                return used(format!("request `{}` has ended; how is in the audit", claim.id));
+            }
+            Known::Other => return used(format!("another request had the id `{}`", claim.id)),
+        }
         if let Err(detail) = self.permits.covers(&claim.requester, &unit.machine.name, &claim.command, now) {
             return refused(Reason::NotPermitted, detail);
         }
-        if let Err(wait) = self.rates.take(&claim.requester.name) {
-            let detail = format!("{} asks too often; wait {:.1} s", claim.requester.name, wait.as_secs_f64());
-            return refused(Reason::RateLimited, detail);
-        }
-        // Whoever asks again for what was carried out is told its end, also when its time is over by now.
-        match self.memory.lock().find(claim) {
-            Known::New => {}
-            Known::Running => {
-                return refused(Reason::Busy, format!("request `{}` is being carried out", claim.id));
-            }
-            Known::Ended(end) => return Door::Again(end),
-            Known::Forgotten => {
-                let detail = format!("request `{}` has ended; how is in the audit", claim.id);
-                return refused(Reason::IdReused, detail);
-            }
-            Known::Other => {
-                let detail = format!("another request had the id `{}`", claim.id);
-                return refused(Reason::IdReused, detail);
-            }
-        }
-        if let Some(off) = self.off() {
+        if let Some(off) = self.off(&self.look()) {
             return refused(Reason::ControlOff, off);
         }
         if claim.expires.nanos() <= now.nanos() {
@@ -280,12 +308,18 @@ impl Inner {
             );
             return refused(Reason::ValidTooLong, detail);
         }
-        // Two that come at once have both been new a moment ago.
-        if !self.memory.lock().begin(claim) {
-            return refused(Reason::Busy, format!("request `{}` is being carried out", claim.id));
+        match self.memory.lock().begin(claim, now) {
+            Begun::New => {}
+            // Two that come at once have both been new a moment ago.
+            Begun::Known => return Door::Wait,
+            Begun::Full => {
+                let detail =
+                    "more requests are valid than can be remembered; let them be valid for a shorter time";
+                return refused(Reason::RateLimited, detail.to_owned());
+            }
         }
         self.prepare(claim, unit, definition)
-            .unwrap_or_else(|(reason, detail)| Door::Refused(reason, detail, true))
+            .unwrap_or_else(|(reason, detail)| Door::Refused(reason, detail, Weight::Counts))
     }
 
     /// Arguments, interlock and what is to be written.
@@ -307,9 +341,7 @@ impl Inner {
         if !unit.live.is_up() {
             return Err((Reason::Offline, format!("{} is not connected", unit.machine.name)));
         }
-        let model = self.model.load();
-        let inputs = Inputs::gather(definition, &unit.live, &self.journal, &model, arguments)?;
-        inputs.judge(definition).map_err(|detail| (Reason::Interlock, detail))?;
+        let inputs = self.inputs(definition, unit, arguments)?;
         let values_of = |steps: &[super::Step]| -> Result<Vec<Written>, (Reason, String)> {
             let value = |step: &super::Step| {
                 let rule = unit.live.rule(step.point).ok_or("there is no such point")?;
@@ -329,15 +361,7 @@ impl Inner {
             let value = inputs.evaluate(&verify.equals).map_err(|cause| {
                 (Reason::BadArgument, format!("`{}` cannot be computed: {cause}", verify.equals.text()))
             })?;
-            let before = unit.live.point(verify.point);
-            stood = before.is_some_and(|seen| values::equal(&seen.value, &value, verify.tolerance));
-            if stood && !verify.standing {
-                let name = unit.live.name(verify.point.0);
-                let detail = format!(
-                    "`{name}` is {value} already, so that nobody could tell whether the machine took this command"
-                );
-                return Err((Reason::AnswerStands, detail));
-            }
+            stood = stands(definition, verify, unit, &value)?;
             expected = Some(value);
         }
         if claim.dry_run {
@@ -357,9 +381,25 @@ impl Inner {
             release,
             expected,
             stood,
+            arguments: inputs.arguments,
             seen: inputs.shown,
             _hold: hold,
         })))
+    }
+
+    /// What a command's expressions see now.
+    ///
+    /// # Errors
+    /// What has no value or is too old, or that the interlock is not the case.
+    pub(super) fn inputs(
+        &self,
+        definition: &Definition,
+        unit: &Unit,
+        arguments: Native,
+    ) -> Result<Inputs, (Reason, String)> {
+        let inputs = Inputs::gather(definition, &unit.live, &self.journal, &self.model.load(), arguments)?;
+        inputs.judge(definition).map_err(|detail| (Reason::Interlock, detail))?;
+        Ok(inputs)
     }
 
     /// The machine of that name or uuid.
@@ -382,17 +422,21 @@ impl Inner {
     pub(super) fn is_ready(&self, device: &str, command: &str) -> bool {
         let Ok(unit) = self.unit(device) else { return false };
         let Some(definition) = unit.machine.command(command) else { return false };
-        let model = self.model.load();
+        // What depends on arguments is not looked at.
+        let is_clear = |inputs: &Inputs| match &definition.verify {
+            Some(verify) => inputs
+                .evaluate(&verify.equals)
+                .map_or(true, |value| stands(definition, verify, unit, &value).is_ok()),
+            None => true,
+        };
         self.switch.borrow().on
             && unit.live.is_up()
             && !unit.is_taken()
-            && Inputs::gather(definition, &unit.live, &self.journal, &model, Vec::new())
-                .is_ok_and(|inputs| inputs.judge(definition).is_ok() && !stands(definition, unit, &inputs))
+            && self.inputs(definition, unit, Native::Record([].into())).is_ok_and(|inputs| is_clear(&inputs))
     }
 
-    /// Why nothing is carried out; looks at the files.
-    pub(super) fn off(&self) -> Option<String> {
-        let switch = self.look();
+    /// Why nothing is carried out, if so.
+    pub(super) fn off(&self, switch: &Switch) -> Option<String> {
         (!switch.on).then(|| {
             let why = if switch.reason.is_empty() { String::new() } else { format!(": {}", switch.reason) };
             format!("control was switched off by {} at {}{why}", switch.by, switch.since)
@@ -401,15 +445,38 @@ impl Inner {
 
     /// The switch as its files have it now, told to whoever follows it.
     pub(super) fn look(&self) -> Switch {
-        let now = self.guard.look();
+        // One after the other: who looked earlier must not be the last to tell.
         self.switch.send_if_modified(|known| {
+            let now = self.guard.look();
             let is_new = *known != now;
-            if is_new {
-                known.clone_from(&now);
-            }
+            *known = now;
             is_new
         });
-        now
+        self.switch.borrow().clone()
+    }
+
+    /// Tells the audit how the switch stands now, where that is news. Whether it is on.
+    pub(super) fn turn(&self) -> bool {
+        let mut known = self.turned.lock();
+        let now = self.look();
+        let on = now.on;
+        if *known == now {
+            return on;
+        }
+        let mut row = Map::new();
+        row.insert("on".to_owned(), now.on.into());
+        row.insert("by".to_owned(), now.by.as_str().into());
+        row.insert("reason".to_owned(), now.reason.as_str().into());
+        if let Err(error) = self.log(What::Switch, &SmolStr::default(), row, true) {
+            tracing::error!(%error, "a switching of control is not in the audit");
+        }
+        if now.on {
+            tracing::warn!(by = %now.by, "control is on");
+        } else {
+            tracing::warn!(by = %now.by, reason = now.reason, "control is off");
+        }
+        *known = now;
+        on
     }
 
     /// The end of a request: in the audit, in the journal, in the memory of ids.
@@ -418,20 +485,24 @@ impl Inner {
         claim: &Claim,
         tag: &Tag,
         mut end: End,
-        counts: bool,
+        weight: Weight,
         unit: Option<&Arc<Unit>>,
     ) -> End {
         // What was written has to have an end that survives a power cut.
         let durable = unit.is_some();
-        match self.note(What::End, tag, end_row(claim, &end, counts), durable) {
+        match self.note(What::End, tag, end_row(claim, &end, weight), durable) {
             Ok(stamp) => end.audit = stamped(&stamp),
             Err(error) => tracing::error!(id = %claim.id, %error, "the end of a request is not in the audit"),
         }
-        if counts {
+        if weight == Weight::Counts {
             self.memory.lock().end(&end);
+            self.finished.send_replace(());
         }
         self.counters.count(&end);
         report(claim, &end);
+        if weight == Weight::Light {
+            return end;
+        }
         let of = unit.cloned().or_else(|| self.unit(&claim.device).ok().cloned());
         if let Some(unit) = of {
             unit.ended(&end);
@@ -462,16 +533,19 @@ impl Inner {
     ) -> std::io::Result<Stamp> {
         #[cfg(debug_assertions)]
         let step = fields.get("step").and_then(Json::as_u64);
-        let stamp = self.audit.append(&Row { time: Timestamp::now(), what, id: id.clone(), fields }, durable);
+        let row = Row { time: Timestamp::now(), what, id: id.clone(), fields };
+        let stamp = aside(|| self.audit.append(&row, durable));
         #[cfg(debug_assertions)]
         super::halt::after(what, step);
         stamp
     }
 
     /// A request that could not even be read, or whose requester could not prove who they are.
-    pub(super) fn stranger(&self, face: super::Face, mut end: End) -> Box<End> {
+    ///
+    /// `claimed` is who they say that they are, and `why` what is known of it; nobody else is told of that.
+    pub(super) fn stranger(&self, face: super::Face, mut end: End, claimed: &str, why: &str) -> Box<End> {
         // Strangers must not be able to fill the disk.
-        if self.strangers.take("").is_err() {
+        if self.refusals.take("").is_err() {
             self.counters.unaudited.fetch_add(1, Relaxed);
             self.counters.count(&end);
             return Box::new(end);
@@ -482,6 +556,11 @@ impl Inner {
         put("device", &end.device);
         put("command", &end.command);
         put("reason", end.reason.map_or("", Reason::as_str));
+        for (key, value) in [("claimed", claimed), ("why", why)] {
+            if !value.is_empty() {
+                put(key, value);
+            }
+        }
         fields.insert("detail".to_owned(), end.detail.clone().into());
         fields.insert("unaudited".to_owned(), self.counters.unaudited().into());
         match self.log(What::Refused, &short(&end.id).into(), fields, false) {
@@ -511,11 +590,42 @@ impl Inner {
     }
 }
 
-/// Whether the answer to the command stands there already, as far as that does not depend on arguments.
-fn stands(definition: &Definition, unit: &Unit, inputs: &Inputs) -> bool {
-    let Some(verify) = definition.verify.as_ref().filter(|verify| !verify.standing) else { return false };
-    let Ok(value) = inputs.evaluate(&verify.equals) else { return false };
-    unit.live.point(verify.point).is_some_and(|seen| values::equal(&seen.value, &value, verify.tolerance))
+/// Whether the answer to a command stands there already.
+///
+/// # Errors
+/// Where it must not: that it does, or that nobody knows. An old answer that is first read after the writes would be
+/// taken for the new one.
+fn stands(
+    definition: &Definition,
+    verify: &Verify,
+    unit: &Unit,
+    value: &Native,
+) -> Result<bool, (Reason, String)> {
+    let is_it = |seen: Seen| values::equal(&seen.value, value, verify.tolerance);
+    if verify.standing {
+        return Ok(unit.live.point(verify.point).is_some_and(is_it));
+    }
+    if is_it(interlock::reading(&unit.live, verify.point.0, definition.max_age)?) {
+        let name = unit.live.name(verify.point.0);
+        let detail = format!(
+            "`{name}` is {value} already, so that nobody could tell whether the machine took this command"
+        );
+        return Err((Reason::AnswerStands, detail));
+    }
+    Ok(false)
+}
+
+/// Does what may take the disk's time without holding up the adapters, which run on the same threads.
+pub(super) fn aside<T>(what: impl FnOnce() -> T) -> T {
+    use tokio::runtime::{Handle, RuntimeFlavor};
+    let shared =
+        Handle::try_current().is_ok_and(|handle| handle.runtime_flavor() == RuntimeFlavor::MultiThread);
+    if shared { tokio::task::block_in_place(what) } else { what() }
+}
+
+/// What a requester is told when nothing is done for want of an audit.
+pub(super) fn unwritten(error: &std::io::Error) -> String {
+    format!("the audit cannot be written ({error}); look at the disk of the gateway's data directory")
 }
 
 /// The log's line of an end.
@@ -562,7 +672,11 @@ fn size(arguments: &Map<String, Json>) -> usize {
 
 /// As much of somebody's text as a message needs.
 pub(super) fn short(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(64).collect()
+    clean(text, 64)
+}
+
+fn clean(text: &str, most: usize) -> String {
+    text.chars().filter(|c| !c.is_control()).take(most).collect()
 }
 
 fn request_row(claim: &Claim) -> Map<String, Json> {
@@ -591,12 +705,12 @@ fn who(claim: &Claim) -> Map<String, Json> {
     let mut row = Map::new();
     row.insert("requester".to_owned(), claim.requester.name.as_str().into());
     row.insert("face".to_owned(), claim.requester.face.as_str().into());
-    row.insert("device".to_owned(), short(&claim.device).into());
-    row.insert("command".to_owned(), short(&claim.command).into());
+    row.insert("device".to_owned(), clean(&claim.device, MOST_NAME).into());
+    row.insert("command".to_owned(), clean(&claim.command, MOST_NAME).into());
     row
 }
 
-fn end_row(claim: &Claim, end: &End, counts: bool) -> Map<String, Json> {
+fn end_row(claim: &Claim, end: &End, weight: Weight) -> Map<String, Json> {
     let mut row = who(claim);
     let Json::Object(said) = end.to_json() else { return row };
     for (key, value) in said {
@@ -604,7 +718,7 @@ fn end_row(claim: &Claim, end: &End, counts: bool) -> Map<String, Json> {
             row.insert(key, value);
         }
     }
-    if !counts {
+    if weight != Weight::Counts {
         row.insert("counts".to_owned(), false.into());
     }
     row

@@ -48,11 +48,24 @@ impl Guard {
         if let Some(fixed) = &self.fixed {
             return fixed.clone();
         }
-        let written = [&self.own, &self.other].into_iter().flatten().find_map(|path| switch::read(path));
         let mut state = self.state.lock();
-        if let Some(stopping) = &state.stopping {
-            return stopping.clone();
+        match &state.stopping {
+            Some(stopping) => stopping.clone(),
+            None => self.read(&mut state),
         }
+    }
+
+    /// How it stands for a command that runs: a stop of the gateway lets it come to its end.
+    pub(super) fn look_on(&self) -> Switch {
+        if let Some(fixed) = &self.fixed {
+            return fixed.clone();
+        }
+        self.read(&mut self.state.lock())
+    }
+
+    /// What the files say. They are read under the lock: who reads before somebody switches must not tell it afterwards.
+    fn read(&self, state: &mut State) -> Switch {
+        let written = [&self.own, &self.other].into_iter().flatten().find_map(|path| switch::read(path));
         let off = written.map(|written| Switch {
             on: false,
             by: written.by,

@@ -4,11 +4,10 @@ use std::time::Duration;
 
 use guideway_contract::{Level, Native, Quality, Value};
 use serde_json::{Map, Value as Json};
-use smol_str::SmolStr;
 
 use super::Definition;
 use super::definition::{ARGUMENTS, ITEMS};
-use super::live::Live;
+use super::live::{Live, Seen};
 use super::request::{Reason, json};
 use crate::device_model::DeviceModel;
 use crate::journal::{ItemState, Journal, Selection};
@@ -16,7 +15,7 @@ use crate::pipeline::mapping::Expression;
 
 /// Values by the ids that expressions have for them.
 pub(super) struct Inputs {
-    arguments: Native,
+    pub(super) arguments: Native,
     items: Native,
     points: Vec<(u32, Native)>,
     /// The same for the audit.
@@ -33,7 +32,7 @@ impl Inputs {
         live: &Live,
         journal: &Journal,
         model: &DeviceModel,
-        arguments: Vec<(SmolStr, Native)>,
+        arguments: Native,
     ) -> Result<Self, (Reason, String)> {
         let mut shown = Map::new();
         let mut items = Vec::new();
@@ -52,7 +51,6 @@ impl Inputs {
             items.push((key.clone(), value));
         }
         let mut points: Vec<(u32, Native)> = Vec::new();
-        // What has to be read back may have any value before.
         let expressions = definition.require.iter().chain(definition.writes.iter().map(|step| &step.value));
         let expressions = expressions
             .chain(definition.release.iter().map(|step| &step.value))
@@ -62,22 +60,12 @@ impl Inputs {
                 if points.iter().any(|(known, _)| *known == point) {
                     continue;
                 }
-                let name = live.name(point);
-                fresh(live, point, definition.max_age, name)?;
-                let seen = live.point(guideway_contract::PointId(point));
-                let seen = seen.filter(|seen| seen.quality != Quality::Bad && !seen.value.is_bad());
-                let seen =
-                    seen.ok_or_else(|| (Reason::Unavailable, format!("`{name}` could not be read")))?;
-                shown.insert(name.to_owned(), json(&seen.value));
+                let seen = reading(live, point, definition.max_age)?;
+                shown.insert(live.name(point).to_owned(), json(&seen.value));
                 points.push((point, seen.value));
             }
         }
-        Ok(Self {
-            arguments: Native::Record(arguments.into()),
-            items: Native::Record(items.into()),
-            points,
-            shown,
-        })
+        Ok(Self { arguments, items: Native::Record(items.into()), points, shown })
     }
 
     /// The value of an expression.
@@ -112,8 +100,20 @@ impl Inputs {
     }
 }
 
+/// A point as it is now.
+///
+/// # Errors
+/// That it has no value, or one that is too old.
+pub(super) fn reading(live: &Live, point: u32, most: Duration) -> Result<Seen, (Reason, String)> {
+    let name = live.name(point);
+    fresh(live, point, most, name)?;
+    live.point(guideway_contract::PointId(point))
+        .filter(|seen| seen.quality != Quality::Bad && !seen.value.is_bad())
+        .ok_or_else(|| (Reason::Unavailable, format!("`{name}` could not be read")))
+}
+
 /// Points that expressions look at after the writes, as they were last read.
-pub(super) fn now(live: &Live, expression: &Expression) -> Option<Vec<(u32, super::live::Seen)>> {
+pub(super) fn now(live: &Live, expression: &Expression) -> Option<Vec<(u32, Seen)>> {
     let inputs = expression.inputs().filter(|input| *input < ITEMS);
     inputs.map(|point| Some((point, live.point(guideway_contract::PointId(point))?))).collect()
 }

@@ -3,13 +3,13 @@
 use std::collections::VecDeque;
 use std::hash::{BuildHasher as _, Hash as _, Hasher as _};
 
+use guideway_contract::Timestamp;
 use rustc_hash::{FxBuildHasher, FxHashMap};
 use smol_str::SmolStr;
 
 use super::request::{Claim, End};
 
-/// Requests that are remembered. A request is valid for minutes, so one that is older comes back only as expired; this
-/// many are remembered beyond that.
+/// Requests that are remembered. What is forgotten has expired, so that it comes back as expired only.
 const MOST_REMEMBERED: usize = 100_000;
 /// Ends that are kept to be told again.
 const MOST_ENDS: usize = 5_000;
@@ -40,11 +40,31 @@ pub(super) enum Known {
     Other,
 }
 
+/// What is remembered of a request.
+#[derive(Debug)]
+struct Request {
+    fingerprint: u64,
+    expires: Timestamp,
+    has_ended: bool,
+    /// While it is kept.
+    end: Option<Box<End>>,
+}
+
+/// Whether a request may begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Begun {
+    /// Its id was not used, and is from now on.
+    New,
+    /// Its id was used.
+    Known,
+    /// Every id that is remembered could come again: none may be forgotten for it.
+    Full,
+}
+
 /// Ids, oldest first.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
-    /// By id: the fingerprint, the end if it is kept, and whether there is one.
-    known: FxHashMap<SmolStr, (u64, Option<Box<End>>, bool)>,
+    known: FxHashMap<SmolStr, Request>,
     order: VecDeque<SmolStr>,
     ended: VecDeque<SmolStr>,
 }
@@ -54,44 +74,45 @@ impl Memory {
     pub(super) fn find(&self, claim: &Claim) -> Known {
         let print = fingerprint(claim);
         match self.known.get(&claim.id) {
-            Some((known, ..)) if *known != print => Known::Other,
-            Some((_, Some(end), _)) => Known::Ended(end.clone()),
-            Some((_, None, true)) => Known::Forgotten,
-            Some((_, None, false)) => Known::Running,
             None => Known::New,
+            Some(Request { fingerprint, .. }) if *fingerprint != print => Known::Other,
+            Some(Request { end: Some(end), .. }) => Known::Ended(end.clone()),
+            Some(Request { has_ended: true, .. }) => Known::Forgotten,
+            Some(_) => Known::Running,
         }
     }
 
-    /// Whether there has been a request of that id.
-    pub(super) fn knows(&self, id: &str) -> bool {
-        self.known.contains_key(id)
-    }
-
-    /// A request begins, perhaps in an earlier run: its id is used from now on. Whether it was not before.
-    pub(super) fn begin(&mut self, claim: &Claim) -> bool {
+    /// A request begins at a time, perhaps in an earlier run. The oldest one is forgotten for it that could not act any
+    /// more if it came again.
+    pub(super) fn begin(&mut self, claim: &Claim, now: Timestamp) -> Begun {
         if self.known.contains_key(&claim.id) {
-            return false;
+            return Begun::Known;
         }
-        self.known.insert(claim.id.clone(), (fingerprint(claim), None, false));
-        self.order.push_back(claim.id.clone());
-        while self.order.len() > MOST_REMEMBERED {
-            if let Some(oldest) = self.order.pop_front() {
+        if self.order.len() >= MOST_REMEMBERED {
+            let is_over = |id: &SmolStr| {
+                self.known.get(id).is_none_or(|it| it.has_ended && it.expires.nanos() < now.nanos())
+            };
+            let Some(at) = self.order.iter().position(is_over) else { return Begun::Full };
+            if let Some(oldest) = self.order.remove(at) {
                 self.known.remove(&oldest);
             }
         }
-        true
+        let fingerprint = fingerprint(claim);
+        let request = Request { fingerprint, expires: claim.expires, has_ended: false, end: None };
+        self.known.insert(claim.id.clone(), request);
+        self.order.push_back(claim.id.clone());
+        Begun::New
     }
 
     /// A request has ended.
     pub(super) fn end(&mut self, end: &End) {
-        if let Some((_, kept, has_ended)) = self.known.get_mut(&end.id) {
-            (*kept, *has_ended) = (Some(Box::new(end.clone())), true);
+        if let Some(request) = self.known.get_mut(&end.id) {
+            (request.end, request.has_ended) = (Some(Box::new(end.clone())), true);
             self.ended.push_back(end.id.clone());
         }
         while self.ended.len() > MOST_ENDS {
-            if let Some((_, kept, _)) = self.ended.pop_front().and_then(|oldest| self.known.get_mut(&oldest))
-            {
-                *kept = None;
+            if let Some(request) = self.ended.pop_front().and_then(|oldest| self.known.get_mut(&oldest)) {
+                request.end = None;
             }
         }
     }

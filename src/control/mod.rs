@@ -20,6 +20,7 @@
 //! | `memory`, `recover` | ids that were used; requests that a stop has cut off |
 //! | `guard`, `switch` | the panic switch and its file |
 //! | `note` | what the journal is told |
+//! | `words` | enumerations of words for programs |
 //! | `halt` | dying at a given step, for tests |
 //! | `audit` | the hash-chained trail of all of it |
 
@@ -50,6 +51,7 @@ pub mod token;
 mod unit;
 pub mod values;
 pub mod when;
+mod words;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -79,8 +81,9 @@ pub use unit::{DeviceStatus, Running};
 
 /// How often the files of the panic switch are looked at while nothing is asked.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
-/// Rows that strangers get in the audit: so many at once, and then this many a minute.
-const STRANGERS: (u32, u32) = (200, 120);
+/// Rows that strangers together, and each requester who asks too often, get in the audit: so many at once, and then this
+/// many a minute.
+const REFUSALS: (u32, u32) = (200, 120);
 
 /// Control of a running gateway. Cheap to clone.
 #[derive(Clone)]
@@ -172,7 +175,7 @@ impl Control {
             }
         }
         let guard = Guard::new(context.data_dir.as_deref(), options.off_file.clone(), fixed);
-        let switch = watch::Sender::new(guard.look());
+        let switch = guard.look();
         let (mut machines, mut units) = (Vec::new(), Vec::new());
         for Reach { machine, live, commands } in reaches {
             let machine = Arc::new(machine);
@@ -182,7 +185,7 @@ impl Control {
         let inner = Inner {
             logins: Logins::new(&options),
             rates: Rates::new(options.burst, options.per_minute),
-            strangers: Rates::new(STRANGERS.0, STRANGERS.1),
+            refusals: Rates::new(REFUSALS.0, REFUSALS.1),
             options,
             machines,
             units,
@@ -191,7 +194,8 @@ impl Control {
             permits,
             memory: left.memory.into(),
             guard,
-            switch,
+            turned: switch.clone().into(),
+            switch: watch::Sender::new(switch),
             ended: broadcast::Sender::new(256),
             notes: context.notes,
             journal: context.journal,
@@ -200,6 +204,7 @@ impl Control {
             orphans: left.orphans.into(),
             last: left.last.into(),
             counters: Counters::default(),
+            finished: watch::Sender::new(()),
             on_road: watch::Sender::new(0),
         };
         Ok(Self(Arc::new(inner)))
@@ -214,33 +219,18 @@ impl Control {
         if let Err(error) = inner.log(What::Start, &SmolStr::default(), row, false) {
             tracing::error!(%error, "the audit cannot be written");
         }
-        let mut told = inner.look();
-        inner.tell_switch(told.on).await;
+        let mut told = inner.look().on;
+        inner.tell_switch(told).await;
         inner.recover().await;
         while stop.run_until_cancelled(tokio::time::sleep(LOOK_EVERY)).await.is_some() {
-            if let Err(error) = inner.audit.settle() {
+            if let Err(error) = engine::aside(|| inner.audit.settle()) {
                 tracing::error!(%error, "the audit cannot be written");
             }
-            let now = inner.look();
-            if now == told {
-                continue;
+            let on = inner.turn();
+            if on != told {
+                inner.tell_switch(on).await;
+                told = on;
             }
-            let mut row = serde_json::Map::new();
-            row.insert("on".to_owned(), now.on.into());
-            row.insert("by".to_owned(), now.by.as_str().into());
-            row.insert("reason".to_owned(), now.reason.as_str().into());
-            if let Err(error) = inner.log(What::Switch, &SmolStr::default(), row, true) {
-                tracing::error!(%error, "a switching of control is not in the audit");
-            }
-            if now.on {
-                tracing::warn!(by = %now.by, "control is on");
-            } else {
-                tracing::warn!(by = %now.by, reason = now.reason, "control is off");
-            }
-            if now.on != told.on {
-                inner.tell_switch(now.on).await;
-            }
-            told = now;
         }
     }
 
@@ -287,14 +277,14 @@ impl Control {
             let claimed = &refused.claimed;
             let end =
                 End::rejected(&claimed.id, &claimed.device, &claimed.command, refused.reason, refused.detail);
-            self.0.stranger(face, end)
+            self.0.stranger(face, end, &claimed.requester, refused.why)
         })?;
         if let Some((device, command)) = path
             && (device, command) != (&*opened.device, &*opened.command)
         {
             let detail = "the request's address names another device or command than what was signed";
             let end = End::rejected(&opened.id, &opened.device, &opened.command, Reason::Malformed, detail);
-            return Err(self.0.stranger(face, end));
+            return Err(self.0.stranger(face, end, &opened.requester, "the signature fits"));
         }
         let requester = Requester { name: opened.requester, face, roles: opened.roles };
         Ok(Claim {
@@ -317,8 +307,10 @@ impl Control {
         match self.0.logins.check(name, password).await {
             Some(roles) => Ok(Requester { name: name.into(), face, roles }),
             None => {
-                let detail = "user name or password is wrong";
-                Err(self.0.stranger(face, End::rejected("", "", "", Reason::Unauthenticated, detail)))
+                let detail =
+                    "user name or password is wrong, or passwords of this name were tried too often lately";
+                let end = End::rejected("", "", "", Reason::Unauthenticated, detail);
+                Err(self.0.stranger(face, end, name, ""))
             }
         }
     }
@@ -335,7 +327,7 @@ impl Control {
 
     /// Puts a request into the audit that a face could not even read, and gives its end back.
     pub fn refuse(&self, face: Face, end: End) -> Box<End> {
-        self.0.stranger(face, end)
+        self.0.stranger(face, end, "", "")
     }
 
     /// Whether some permit covers it now, whatever the state of the machine.
@@ -375,8 +367,8 @@ impl Control {
     /// # Errors
     /// What the system said of the file. Control is off even so.
     pub fn set_switch(&self, on: bool, by: &str, reason: &str) -> std::io::Result<()> {
-        let done = self.0.guard.set(on, by, reason);
-        self.0.look();
+        let done = engine::aside(|| self.0.guard.set(on, by, reason));
+        self.0.turn();
         done
     }
 

@@ -29,7 +29,8 @@ pub struct Note {
 }
 
 /// Hands a note over and waits until it can be read, so that what the machine does comes after it in the sequence.
-pub(super) async fn send(notes: &mpsc::Sender<Note>, item: &SmolStr, value: Value) {
+/// Whether that was soon.
+pub(super) async fn send(notes: &mpsc::Sender<Note>, item: &SmolStr, value: Value) -> bool {
     let (done, taken) = oneshot::channel();
     let note = Note { item: item.clone(), time: Timestamp::now(), value, done };
     let sent = async {
@@ -38,9 +39,11 @@ pub(super) async fn send(notes: &mpsc::Sender<Note>, item: &SmolStr, value: Valu
             let _ = taken.await;
         }
     };
-    if tokio::time::timeout(PATIENCE, sent).await.is_err() {
+    let in_time = tokio::time::timeout(PATIENCE, sent).await.is_ok();
+    if !in_time {
         tracing::warn!(item = %item, "an observation of control was not taken in time");
     }
+    in_time
 }
 
 /// A command that runs, as its observation tells it.

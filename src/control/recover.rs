@@ -8,8 +8,9 @@ use serde_json::{Map, Value as Json};
 use smol_str::SmolStr;
 
 use super::audit::{Record, What};
+use super::engine::Weight;
 use super::engine::{Inner, Tag};
-use super::memory::Memory;
+use super::memory::{Begun, Memory};
 use super::note;
 use super::unit::Written;
 use super::{Claim, End, Face, Reason, ReplyTo, Requester, State, values};
@@ -125,7 +126,7 @@ impl Reader {
                     return;
                 }
                 let end = end(&orphan.claim, &fields, row.time, (number, hash));
-                self.memory.begin(&orphan.claim);
+                self.memory.begin(&orphan.claim, row.time);
                 self.memory.end(&end);
                 if orphan.writes > 0 {
                     self.last.insert(orphan.claim.device.clone(), (orphan.claim.clone(), end));
@@ -141,13 +142,9 @@ impl Reader {
 
     pub(super) fn finish(mut self) -> Left {
         // A request of which nothing is known but that it came may be one that came again.
-        self.open.retain(|_, orphan| {
-            let is_again = self.memory.knows(&orphan.claim.id);
-            if !is_again {
-                self.memory.begin(&orphan.claim);
-            }
-            !is_again
-        });
+        let now = Timestamp::now();
+        self.open
+            .retain(|_, orphan| self.memory.begin(&orphan.claim, now) != Begun::Known || orphan.writes > 0);
         let mut orphans: Vec<Orphan> = self.open.into_values().collect();
         orphans.extend(self.unreleased.into_values());
         Left { memory: self.memory, orphans, last: self.last.into_values().collect() }
@@ -248,7 +245,7 @@ impl Inner {
             if orphan.has_end {
                 continue;
             }
-            let end = self.finish(&orphan.claim, &orphan.tag, end, true, unit.as_ref()).await;
+            let end = self.finish(&orphan.claim, &orphan.tag, end, Weight::Counts, unit.as_ref()).await;
             if let Some(reply_to) = orphan.claim.reply_to {
                 // Nobody may be listening: the answer stays in the audit.
                 let _ = self.ended.send((reply_to, end));
@@ -286,8 +283,7 @@ impl Inner {
 }
 
 fn reason(fields: &Map<String, Json>) -> Option<Reason> {
-    let word = text(fields, "reason");
-    Reason::ALL.iter().copied().find(|known| known.as_str() == word)
+    Reason::parse(text(fields, "reason"))
 }
 
 /// A value that was read back, as ends have it.
@@ -301,9 +297,7 @@ fn native(value: &Json) -> Option<Native> {
 }
 
 fn claim(id: &SmolStr, fields: &Map<String, Json>) -> Claim {
-    let face = [Face::Http, Face::Mqtt, Face::OpcUa, Face::Interface, Face::Local]
-        .into_iter()
-        .find(|face| face.as_str() == text(fields, "face"));
+    let face = Face::parse(text(fields, "face"));
     let reply_to = fields.get("reply").map(|reply| ReplyTo {
         destination: reply.get("destination").and_then(Json::as_str).unwrap_or_default().into(),
         topic: reply.get("topic").and_then(Json::as_str).unwrap_or_default().into(),

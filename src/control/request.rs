@@ -4,31 +4,21 @@ use guideway_contract::{Native, Timestamp};
 use serde_json::{Map, Value as Json};
 use smol_str::SmolStr;
 
-/// Through which face something was asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Face {
-    /// `POST /control/…`
-    Http,
-    /// A request topic.
-    Mqtt,
-    /// A method, or a variable that is bound to a command.
-    OpcUa,
-    /// An MTConnect interface: a REQUEST data item of another device.
-    Interface,
-    /// The command line or a file, on the gateway's own computer.
-    Local,
-}
+use super::words::words;
 
-impl Face {
-    /// As permits and the audit write it.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Http => "http",
-            Self::Mqtt => "mqtt",
-            Self::OpcUa => "opcua",
-            Self::Interface => "interface",
-            Self::Local => "local",
-        }
+words! {
+    /// Through which face something was asked.
+    pub enum Face {
+        /// `POST /control/…`
+        Http = "http",
+        /// A request topic.
+        Mqtt = "mqtt",
+        /// A method, or a variable that is bound to a command.
+        OpcUa = "opcua",
+        /// An MTConnect interface: a REQUEST data item of another device.
+        Interface = "interface",
+        /// The command line or a file, on the gateway's own computer.
+        Local = "local",
     }
 }
 
@@ -76,116 +66,78 @@ pub struct Claim {
     pub reply_to: Option<ReplyTo>,
 }
 
-/// How a request ended. There is no fifth way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum State {
-    /// The machine took it, and what had to be read back was.
-    Done,
-    /// Nothing was written.
-    Rejected,
-    /// Something was, or may have been, written and the machine did not do it; which is known.
-    Failed,
-    /// Nobody knows whether the machine did it. It is not tried again.
-    TimedOut,
-}
-
-impl State {
-    /// Every state.
-    pub const ALL: [Self; 4] = [Self::Done, Self::Rejected, Self::Failed, Self::TimedOut];
-
-    /// As answers, the audit and observations write it.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Done => "done",
-            Self::Rejected => "rejected",
-            Self::Failed => "failed",
-            Self::TimedOut => "timed-out",
-        }
-    }
-
-    /// The state of that word.
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|state| state.as_str() == text)
+words! {
+    /// How a request ended. There is no fifth way.
+    pub enum State {
+        /// The machine took it, and what had to be read back was.
+        Done = "done",
+        /// Nothing was written.
+        Rejected = "rejected",
+        /// Something was, or may have been, written and the machine did not do it; which is known.
+        Failed = "failed",
+        /// Nobody knows whether the machine did it. It is not tried again.
+        TimedOut = "timed-out",
     }
 }
 
-macro_rules! reasons {
-    ($($(#[$about:meta])* $name:ident = $text:literal,)*) => {
-        /// Why a request did not end well: a word that programs can go by.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        pub enum Reason {
-            $($(#[$about])* $name,)*
-        }
-
-        impl Reason {
-            /// Every reason.
-            pub const ALL: &[Self] = &[$(Self::$name,)*];
-
-            /// As answers, the audit and observations write it.
-            pub const fn as_str(self) -> &'static str {
-                match self {
-                    $(Self::$name => $text,)*
-                }
-            }
-        }
-    };
-}
-
-reasons! {
-    /// The request cannot be read.
-    Malformed = "malformed",
-    /// The request is larger than control takes.
-    Oversized = "oversized",
-    /// Nobody known asks, or cannot prove it.
-    Unauthenticated = "unauthenticated",
-    /// No permit covers requester, device, command, face and time.
-    NotPermitted = "not-permitted",
-    /// There is no such device, or it permits nothing.
-    UnknownDevice = "unknown-device",
-    /// Several devices are called so.
-    AmbiguousDevice = "ambiguous-device",
-    /// The device does not permit such a command.
-    UnknownCommand = "unknown-command",
-    /// Its time is over.
-    Expired = "expired",
-    /// It would be valid for longer than `max_validity`.
-    ValidTooLong = "valid-too-long",
-    /// Another request had this id.
-    IdReused = "id-reused",
-    /// An argument is missing, unknown, of the wrong type or out of range.
-    BadArgument = "bad-argument",
-    /// The requester has asked too often lately.
-    RateLimited = "rate-limited",
-    /// The panic switch is off, or control cannot run.
-    ControlOff = "control-off",
-    /// The device has no session.
-    Offline = "offline",
-    /// Another command of the device is running.
-    Busy = "busy",
-    /// What the interlock looks at is older than it may be.
-    Stale = "stale",
-    /// What the interlock looks at has no value.
-    Unavailable = "unavailable",
-    /// The interlock is false, or cannot be computed.
-    Interlock = "interlock",
-    /// The answer that the command waits for stands there already.
-    AnswerStands = "answer-stands",
-    /// The release steps of the command before are not done yet.
-    ReleasePending = "release-pending",
-    /// The machine, or the adapter, said no to a write.
-    WriteRefused = "write-refused",
-    /// A write did not leave the gateway.
-    NotSent = "not-sent",
-    /// A write left, and no answer came.
-    NoAnswer = "no-answer",
-    /// What had to be read back was not, in time.
-    NotReadBack = "not-read-back",
-    /// The machine answered that it refuses.
-    MachineRefused = "machine-refused",
-    /// The gateway stopped meanwhile.
-    GatewayStopped = "gateway-stopped",
-    /// The audit cannot be written: then nothing is done.
-    AuditFailed = "audit-failed",
+words! {
+    /// Why a request did not end well: a word that programs can go by.
+    pub enum Reason {
+        /// The request cannot be read.
+        Malformed = "malformed",
+        /// The request is larger than control takes.
+        Oversized = "oversized",
+        /// Nobody known asks, or cannot prove it.
+        Unauthenticated = "unauthenticated",
+        /// No permit covers requester, device, command, face and time.
+        NotPermitted = "not-permitted",
+        /// There is no such device, or it permits nothing.
+        UnknownDevice = "unknown-device",
+        /// Several devices are called so.
+        AmbiguousDevice = "ambiguous-device",
+        /// The device does not permit such a command.
+        UnknownCommand = "unknown-command",
+        /// Its time is over.
+        Expired = "expired",
+        /// It would be valid for longer than `max_validity`.
+        ValidTooLong = "valid-too-long",
+        /// Another request had this id.
+        IdReused = "id-reused",
+        /// An argument is missing, unknown, of the wrong type or out of range.
+        BadArgument = "bad-argument",
+        /// The requester has asked too often lately.
+        RateLimited = "rate-limited",
+        /// The panic switch is off, or control cannot run.
+        ControlOff = "control-off",
+        /// The device has no session.
+        Offline = "offline",
+        /// Another command of the device is running.
+        Busy = "busy",
+        /// What the interlock looks at is older than it may be.
+        Stale = "stale",
+        /// What the interlock looks at has no value.
+        Unavailable = "unavailable",
+        /// The interlock is false, or cannot be computed.
+        Interlock = "interlock",
+        /// The answer that the command waits for stands there already.
+        AnswerStands = "answer-stands",
+        /// The release steps of the command before are not done yet.
+        ReleasePending = "release-pending",
+        /// The machine, or the adapter, said no to a write.
+        WriteRefused = "write-refused",
+        /// A write did not leave the gateway.
+        NotSent = "not-sent",
+        /// A write left, and no answer came.
+        NoAnswer = "no-answer",
+        /// What had to be read back was not, in time.
+        NotReadBack = "not-read-back",
+        /// The machine answered that it refuses.
+        MachineRefused = "machine-refused",
+        /// The gateway stopped meanwhile.
+        GatewayStopped = "gateway-stopped",
+        /// The audit cannot be written: then nothing is done.
+        AuditFailed = "audit-failed",
+    }
 }
 
 /// How a request ended, as its requester is told.

@@ -67,6 +67,9 @@ impl Drop for Hold {
     }
 }
 
+/// Room for one write at the adapter: what is written now leaves at once.
+pub(super) struct Room<'u>(mpsc::Permit<'u, CommandRequest>);
+
 /// A value on its way to a point.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Written {
@@ -130,17 +133,30 @@ impl Unit {
         slot.running.is_some() || slot.pending.is_some()
     }
 
+    /// Waits until the adapter takes a write; it is made by [`write`](Self::write).
+    ///
+    /// # Errors
+    /// Why it takes none.
+    pub(super) async fn reserve(&self, timeout: Duration) -> Result<Room<'_>, String> {
+        match tokio::time::timeout(timeout, self.commands.reserve()).await {
+            Ok(Ok(room)) => Ok(Room(room)),
+            Ok(Err(_)) => Err("the adapter has ended".to_owned()),
+            Err(_) => Err("the adapter did not take it".to_owned()),
+        }
+    }
+
     /// Hands one write to the adapter and waits for what becomes of it.
-    pub(super) async fn write(&self, id: &SmolStr, written: &Written, timeout: Duration) -> Outcome {
+    pub(super) async fn write(
+        &self,
+        room: Room<'_>,
+        id: &SmolStr,
+        written: &Written,
+        timeout: Duration,
+    ) -> Outcome {
         let (reply, outcome) = oneshot::channel();
         let write = Write { point: written.point, value: written.raw.clone() };
         let command = Command { id: id.clone(), writes: vec![write], timeout };
-        let request = CommandRequest { command, reply };
-        match tokio::time::timeout(timeout, self.commands.send(request)).await {
-            Ok(Ok(())) => {}
-            Ok(Err(_)) => return Outcome::NotSent("the adapter has ended".to_owned()),
-            Err(_) => return Outcome::NotSent("the adapter did not take it".to_owned()),
-        }
+        room.0.send(CommandRequest { command, reply });
         match tokio::time::timeout(timeout + GRACE, outcome).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(_)) => Outcome::Unknown("the adapter gave no answer".to_owned()),

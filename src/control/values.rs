@@ -2,20 +2,16 @@
 
 use guideway_contract::Native;
 use serde_json::{Map, Value as Json, json};
-use smol_str::SmolStr;
 
 use super::definition::{Argument, Definition, Kind};
 use super::request::json;
 use crate::pipeline::mapping::PointRule;
 
-/// The arguments of a command, checked, in the definition's order.
+/// The arguments of a command, checked: a record in the definition's order.
 ///
 /// # Errors
 /// What is wrong with the first that is wrong, and what it may be.
-pub(super) fn arguments(
-    definition: &Definition,
-    given: &Map<String, Json>,
-) -> Result<Vec<(SmolStr, Native)>, String> {
+pub(super) fn arguments(definition: &Definition, given: &Map<String, Json>) -> Result<Native, String> {
     let names =
         || definition.arguments.iter().map(|argument| argument.name.as_str()).collect::<Vec<_>>().join(", ");
     if let Some(unknown) =
@@ -33,7 +29,7 @@ pub(super) fn arguments(
             native(argument, value).map_err(|what| format!("`{name}` {what}; it is {}", wanted(argument)))?;
         Ok((name.clone(), native))
     });
-    checked.collect()
+    Ok(Native::Record(checked.collect::<Result<_, String>>()?))
 }
 
 fn native(argument: &Argument, value: &Json) -> Result<Native, String> {
@@ -150,7 +146,7 @@ pub(super) fn equal(read: &Native, expected: &Native, tolerance: f64) -> bool {
         _ => match (read.number(), expected.number()) {
             (Some(a), Some(b)) => {
                 let is_float = matches!(read, Native::Float(_)) || matches!(expected, Native::Float(_));
-                let rounding = if is_float { 1e-6 * a.abs().max(b.abs()) } else { 0.0 };
+                let rounding = if is_float { f64::from(f32::EPSILON) * a.abs().max(b.abs()) } else { 0.0 };
                 a == b || (a - b).abs() <= tolerance.max(rounding)
             }
             _ => read == expected,

@@ -195,6 +195,10 @@ impl Compiler<'_, '_> {
             Some(text) => Some(self.expression(key, "verify", text, command, items)?),
             None => None,
         };
+        if refused.as_ref().is_some_and(|refused| refused.inputs().any(|input| input == ITEMS)) {
+            let what = "`refused` looks at what the machine answers: at points and `args`, not at items";
+            self.error(key, "verify", what, "name the point that the item is made of");
+        }
         if !verify.tolerance.is_finite() || verify.tolerance < 0.0 {
             self.error(key, "verify", "the tolerance is no distance", "write a number from 0");
         }

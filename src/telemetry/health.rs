@@ -60,7 +60,7 @@ pub fn report(view: &View) -> (bool, Value) {
 fn of_control(control: &Control) -> Value {
     let switch = control.switch().borrow().clone();
     let counters = control.counters();
-    let ends = State::ALL.map(|state| (state.as_str().to_owned(), counters.ended(state).into()));
+    let ends = State::ALL.iter().map(|state| (state.as_str().to_owned(), counters.ended(*state).into()));
     let reasons =
         Reason::ALL.iter().map(|reason| (reason, counters.reason(*reason))).filter(|(_, count)| *count > 0);
     let reasons: Map<String, Value> =

@@ -5,6 +5,8 @@ use serde_json::{Map, Value as Json};
 use sha2::{Digest as _, Sha256};
 use smol_str::SmolStr;
 
+use crate::control::words::words;
+
 /// Longest line, in bytes.
 pub(super) const MOST_BYTES: usize = 256 * 1_024;
 /// What texts are cut to in a row that would be longer.
@@ -17,62 +19,38 @@ pub(super) const ZERO: &str = "0000000000000000000000000000000000000000000000000
 const HASH: &str = ",\"hash\":\"";
 const ENVELOPE: [&str; 6] = ["row", "time", "what", "id", "previous", "hash"];
 
-macro_rules! whats {
-    ($($(#[$about:meta])* $name:ident = $text:literal,)*) => {
-        /// What a row is about.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        pub enum What {
-            $($(#[$about])* $name,)*
-        }
-
-        impl What {
-            /// As rows have it.
-            pub const fn as_str(self) -> &'static str {
-                match self {
-                    $(Self::$name => $text,)*
-                }
-            }
-
-            /// What that word is.
-            pub fn parse(text: &str) -> Option<Self> {
-                match text {
-                    $($text => Some(Self::$name),)*
-                    _ => None,
-                }
-            }
-        }
-    };
-}
-
-whats! {
-    /// The gateway has started.
-    Start = "start",
-    /// The gateway has stopped in order.
-    Stop = "stop",
-    /// Somebody known asks for a command.
-    Request = "request",
-    /// Somebody unknown asked, or something that could not be read.
-    Refused = "refused",
-    /// A dry run got as far as the first write.
-    Dry = "dry",
-    /// A command is carried out: what the interlock saw, and what is written at the end.
-    Begin = "begin",
-    /// A value is about to be written.
-    Write = "write",
-    /// What became of the write.
-    Written = "written",
-    /// What was read back.
-    ReadBack = "read-back",
-    /// Release steps are about to be written.
-    Release = "release",
-    /// What became of them.
-    Released = "released",
-    /// A request has ended.
-    End = "end",
-    /// Control was switched.
-    Switch = "switch",
-    /// Something about the audit itself.
-    Note = "note",
+words! {
+    /// What a row is about.
+    pub enum What {
+        /// The gateway has started.
+        Start = "start",
+        /// The gateway has stopped in order.
+        Stop = "stop",
+        /// Somebody known asks for a command.
+        Request = "request",
+        /// Somebody unknown asked, or something that could not be read.
+        Refused = "refused",
+        /// A dry run got as far as the first write.
+        Dry = "dry",
+        /// A command is carried out: what the interlock saw, and what is written at the end.
+        Begin = "begin",
+        /// A value is about to be written.
+        Write = "write",
+        /// What became of the write.
+        Written = "written",
+        /// What was read back.
+        ReadBack = "read-back",
+        /// Release steps are about to be written.
+        Release = "release",
+        /// What became of them.
+        Released = "released",
+        /// A request has ended.
+        End = "end",
+        /// Control was switched.
+        Switch = "switch",
+        /// Something about the audit itself.
+        Note = "note",
+    }
 }
 
 /// A row to be written.
