@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -29,13 +30,19 @@ fn oracle(data: &Path) -> (Option<i32>, String) {
 fn audit() -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let audit = Audit::open(folder.path(), |_| {}).unwrap();
-    let mut of = 0;
+    let mut requests = HashMap::<&str, u64>::new();
     for (what, id, fields) in [
         (What::Start, "", json!({ "version": "1" })),
         (
             What::Request,
             "job-1",
             json!({ "requester": "scheduler", "face": "mqtt", "device": "Mill-1", "command": "load", "arguments": { "name": "Ä1" } }),
+        ),
+        // By its uuid, while the other one runs.
+        (
+            What::Request,
+            "job-2",
+            json!({ "requester": "otto", "face": "opcua", "device": "u-2", "machine": "Press-1", "command": "stop", "arguments": {} }),
         ),
         (What::Write, "job-1", json!({ "step": 1, "point": "name", "value": "Ä1" })),
         (
@@ -44,25 +51,20 @@ fn audit() -> (tempfile::TempDir, PathBuf) {
             json!({ "requester": "scheduler", "face": "mqtt", "device": "Mill-1", "command": "load", "state": "timed-out", "reason": "no-answer" }),
         ),
         (
-            What::Request,
-            "job-2",
-            json!({ "requester": "otto", "face": "opcua", "device": "Press-1", "command": "stop", "arguments": {} }),
-        ),
-        (
             What::End,
             "job-2",
-            json!({ "requester": "otto", "face": "opcua", "device": "Press-1", "command": "stop", "state": "done" }),
+            json!({ "requester": "otto", "face": "opcua", "device": "u-2", "machine": "Press-1", "command": "stop", "state": "done" }),
         ),
         (What::Stop, "", json!({})),
     ] {
         let Json::Object(mut fields) = fields else { unreachable!() };
         if matches!(what, What::Write | What::End) {
-            fields.insert("of".into(), of.into());
+            fields.insert("of".into(), requests[id].into());
         }
         let row = Row { time: Timestamp::now(), what, id: id.into(), fields };
         let stamp = audit.append(&row, true).unwrap();
         if what == What::Request {
-            of = stamp.number;
+            requests.insert(id, stamp.number);
         }
     }
     let file = folder.path().join("audit/audit-00000001.jsonl");
@@ -99,7 +101,7 @@ fn what_was_touched_is_named_by_file_and_line() {
     let lines: Vec<&str> = text.split_inclusive('\n').collect();
     let cut = lines[..6].concat();
     for (what, spoilt, said) in [
-        ("changed", text.replacen("otto", "anna", 1), "audit-00000001.jsonl:5: its hash"),
+        ("changed", text.replacen("otto", "anna", 1), "audit-00000001.jsonl:3: its hash"),
         ("missing", [&lines[..2], &lines[3..]].concat().concat(), "audit-00000001.jsonl:3: this is row 4"),
         ("cut", cut, "the audit ends with row 6, and row 7 was written"),
         ("text", text.replacen("{\"row\":3", "\u{7f}{\"row\":3", 1), "audit-00000001.jsonl:3:"),
@@ -131,7 +133,11 @@ fn rows_are_shown_by_request_device_and_time() {
         "{all}"
     );
     assert!(all.contains("timed-out (no-answer)"), "{all}");
-    assert_eq!(show(&["--device", "Mill-1"]).lines().count(), 3);
+    let mill = show(&["--device", "Mill-1"]);
+    assert!(mill.lines().count() == 3 && mill.contains("name = Ä1"), "what was written is shown: {mill}");
+    for called in ["Press-1", "u-2"] {
+        assert_eq!(show(&["--device", called]).lines().count(), 2, "{called}");
+    }
     assert_eq!(show(&["--id", "job-2"]).lines().count(), 2);
     assert_eq!(show(&["--last", "1"]).lines().count(), 1);
     assert_eq!(show(&["--since", "2100-01-01T00:00:00Z"]), "");
@@ -139,4 +145,29 @@ fn rows_are_shown_by_request_device_and_time() {
         let row: Json = serde_json::from_str(line).unwrap();
         assert!(row["hash"].as_str().is_some_and(|hash| hash.len() == 64), "{row}");
     }
+}
+
+#[test]
+fn an_auditor_without_the_gateways_secrets_looks_at_the_same_audit() {
+    let (folder, _) = audit();
+    let elsewhere = tempfile::tempdir().unwrap();
+    std::fs::create_dir(elsewhere.path().join("guideway-data")).unwrap();
+    let said = |command: &str| {
+        let mut guideway = Command::new(env!("CARGO_BIN_EXE_guideway"));
+        guideway.args(["audit", command]).current_dir(elsewhere.path()).env_remove("STATE_DIRECTORY");
+        let Output { status, stdout, stderr } = guideway.output().unwrap();
+        (status.code(), String::from_utf8([stdout, stderr].concat()).unwrap())
+    };
+    for command in ["verify", "show"] {
+        let (status, said) = said(command);
+        assert!(status == Some(1) && said.contains("--config") && said.contains("--data-dir"), "{said}");
+    }
+    let text = format!(
+        "[gateway]\ndata_dir = {:?}\n[control]\n[[control.requester]]\nname = \"a\"\nroles = [\"b\"]\nsecret = \"$NOBODY_HAS_SET_THIS\"\n",
+        folder.path()
+    );
+    std::fs::write(elsewhere.path().join("guideway.toml"), text).unwrap();
+    let (status, verified) = said("verify");
+    assert!(status == Some(0) && verified.contains("7 rows in 1 files"), "{verified}");
+    assert_eq!(said("show").1.lines().count(), 7);
 }

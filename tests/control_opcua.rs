@@ -39,9 +39,7 @@ impl Hall {
                 &format!("[[opcua.users]]\nname = \"{name}\"\npassword = \"{hash}\"\nrole = \"{role}\"\n");
         }
         let mut stage = Stage::new(&security);
-        // Long enough to look what goes on meanwhile.
-        let profile = cell::PROFILE.replace("within = \"1s\"", "within = \"4s\"");
-        std::fs::write(stage.folder.path().join("cell.toml"), profile).unwrap();
+        cell::write_patient(stage.folder.path());
         stage.more = format!(
             "{}uuid = \"cell-1\"\n[control]\nburst = 1000\n\
              [[control.permit]]\nrole = \"operator\"\ndevices = [\"Cell\"]\ncommands = [\"relay\", \"set_level\"]\n\

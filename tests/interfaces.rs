@@ -205,6 +205,7 @@ async fn a_lathe_that_asks_for_a_bar_gets_one_each_time() {
     // NOT_READY stands between, as long as the feeder has not taken back what it has answered.
     let mut words = words(&gateway, "Feeder_feed_response");
     words.retain(|word| word != "NOT_READY");
+    words.dedup();
     let round = ["READY", "ACTIVE", "COMPLETE"];
     assert_eq!(words, [&round[..], &round, &round, &["READY"]].concat());
     assert_eq!(
@@ -307,9 +308,8 @@ async fn a_request_that_a_kill_has_cut_off_fails_and_is_not_carried_out_again() 
     hall.lathe.asks("ACTIVE");
     answers(&gateway, "ACTIVE");
     eventually("it is written", SOON, || (told(&gateway, "state") == "running").then_some(()));
-    while hall.writes().await == 0 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    let written = async { while hall.writes().await == 0 {} };
+    assert!(tokio::time::timeout(SOON, written).await.is_ok(), "not soon: it is written");
     gateway.kill();
     let gateway = hall.start();
     answers(&gateway, "FAIL");

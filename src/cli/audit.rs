@@ -1,9 +1,11 @@
 //! `guideway audit`.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use clap::Subcommand;
 use guideway_contract::Timestamp;
 use serde_json::Value as Json;
@@ -95,12 +97,15 @@ struct Place {
 }
 
 impl Place {
-    fn find(&self) -> PathBuf {
-        let configured = || match config::load(&self.config) {
-            Ok((configuration, _)) => configuration.gateway.data_dir(),
-            Err(_) => config::Gateway::default().data_dir(),
-        };
-        self.data_dir.clone().unwrap_or_else(configured)
+    fn find(&self) -> anyhow::Result<PathBuf> {
+        if let Some(folder) = &self.data_dir {
+            return Ok(folder.clone());
+        }
+        // Whoever audits has not the gateway's environment, and its secrets.
+        let (gateway, _) = config::load_for_switch(&self.config)
+            .map_err(anyhow::Error::msg)
+            .context("name the gateway's configuration with --config, or its data with --data-dir")?;
+        Ok(gateway.data_dir())
     }
 }
 
@@ -109,13 +114,13 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         Command::Verify { place, head } => verify(place, head.as_deref()),
         Command::Show { place, id, device, since, last, all, json } => {
             let filter = Filter { id, device: device.as_deref(), since: *since };
-            show(place, &filter, if *all { usize::MAX } else { *last }, *json)
+            show(place, &filter, (!*all).then_some(*last), *json)
         }
     }
 }
 
 fn verify(place: &Place, head: Option<&str>) -> anyhow::Result<ExitCode> {
-    let folder = place.find();
+    let folder = place.find()?;
     let noted = head.map(|head| {
         let parts = head.split_once(':').and_then(|(row, hash)| Some((row.parse::<u64>().ok()?, hash)));
         parts.ok_or_else(|| anyhow::anyhow!("--head {head}: write ROW:HASH, such as 1042:9f2c…"))
@@ -176,16 +181,19 @@ struct Filter<'a> {
 }
 
 impl Filter<'_> {
-    fn wants(&self, record: &Record, of: &mut Option<u64>) -> bool {
-        let text = |key: &str| record.row.fields.get(key).and_then(Json::as_str);
-        let of_request = record.row.fields.get("of").and_then(Json::as_u64);
-        // Steps do not name the device: they belong to the request that did.
+    /// `requests` are the first rows of requests for the device so far.
+    fn wants(&self, record: &Record, requests: &mut HashSet<u64>) -> bool {
         let is_device = self.device.is_none_or(|device| {
-            let is_it = text("device") == Some(device) || (of_request.is_some() && of_request == *of);
-            if record.row.what == What::Request && text("device") == Some(device) {
-                *of = Some(record.number);
+            let fields = &record.row.fields;
+            // As it was asked for, by name or uuid, and what it is called.
+            let is_named = ["device", "machine"]
+                .iter()
+                .any(|key| fields.get(*key).and_then(Json::as_str) == Some(device));
+            if is_named && record.row.what == What::Request {
+                requests.insert(record.number);
             }
-            is_it
+            // Steps do not name the device: they belong to the request that did.
+            is_named || fields.get("of").and_then(Json::as_u64).is_some_and(|of| requests.contains(&of))
         });
         is_device
             && record.row.id.starts_with(self.id)
@@ -193,26 +201,29 @@ impl Filter<'_> {
     }
 }
 
-fn show(place: &Place, filter: &Filter<'_>, most: usize, json: bool) -> anyhow::Result<ExitCode> {
+fn show(place: &Place, filter: &Filter<'_>, most: Option<usize>, json: bool) -> anyhow::Result<ExitCode> {
+    let folder = place.find()?;
+    if !folder.is_dir() {
+        anyhow::bail!("there is no data directory {}; name it with --data-dir", folder.display());
+    }
+    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    // Whoever has read enough closes the pipe.
+    let mut put = |line: &str| drop(writeln!(out, "{line}"));
     let mut kept: VecDeque<String> = VecDeque::new();
-    let mut of = None;
-    let result = audit::read(&place.find(), |record| {
-        if !filter.wants(&record, &mut of) {
+    let mut requests = HashSet::new();
+    let result = audit::read(&folder, |record| {
+        if !filter.wants(&record, &mut requests) {
             return;
         }
         let line = if json { as_json(&record) } else { as_line(&record) };
-        if most == usize::MAX {
-            print(&line);
-            return;
-        }
+        let Some(most) = most else { return put(&line) };
         kept.push_back(line);
         if kept.len() > most {
             kept.pop_front();
         }
     });
-    for line in kept {
-        print(&line);
-    }
+    kept.iter().for_each(|line| put(line));
+    drop(out);
     if let Err(error) = result {
         say(&format!("guideway: {error}"));
         return Ok(ExitCode::FAILURE);

@@ -324,4 +324,21 @@ mod tests {
             assert!(said.dry_run && said.arguments == args);
         }
     }
+
+    #[test]
+    fn a_signed_request_has_these_claims_and_no_empty_ones() {
+        let claims = Claims {
+            iss: "twin",
+            aud: "hall",
+            jti: "1",
+            exp: Timestamp::from_nanos(1_000_000_000, 0),
+            device: "Cell",
+            command: "relay",
+            args: serde_json::Map::new(),
+            dry_run: false,
+        };
+        let written = serde_json::to_value(&claims).unwrap();
+        let names: Vec<&String> = written.as_object().unwrap().keys().collect();
+        assert_eq!(names, ["iss", "aud", "jti", "exp", "device", "command"]);
+    }
 }

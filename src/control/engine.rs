@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use serde_json::{Map, Value as Json};
 use smol_str::SmolStr;
 use tokio::sync::{broadcast, mpsc, watch};
+use tokio::time::Instant;
 
 use super::audit::{Audit, Row, Stamp, What};
 use super::claims::is_id;
@@ -29,6 +30,8 @@ use crate::journal::Journal;
 
 /// Largest arguments of a request, as JSON, in bytes.
 const MOST_ARGUMENTS: usize = 16 * 1_024;
+/// How long after the start a request that nobody waits for waits for its machine.
+const MACHINES_PATIENCE: Duration = Duration::from_secs(10);
 /// Longest name of a device or command in the audit, in characters: a restart looks the device up by it.
 const MOST_NAME: usize = 256;
 
@@ -56,6 +59,7 @@ pub(super) struct Inner {
     /// Whether earlier runs are settled; requests wait for it.
     pub(super) recovered: watch::Sender<bool>,
     pub(super) counters: Counters,
+    pub(super) started: Instant,
     /// Moves when a request has ended.
     pub(super) finished: watch::Sender<()>,
     /// How the switch stood when the audit was last told.
@@ -176,9 +180,19 @@ impl Inner {
             self.counters.unaudited.fetch_add(1, Relaxed);
             return Entered { claim, oversized, early, tag: Ok(None) };
         }
-        let row = self.log(What::Request, &claim.id, request_row(&claim), false);
+        let row = self.log(What::Request, &claim.id, self.named(request_row(&claim), &claim), false);
         let tag = row.map(|stamp| Some(Tag { id: claim.id.clone(), of: stamp.number }));
         Entered { claim, oversized, early, tag }
+    }
+
+    /// A row that says what the device is called, where it was asked for by its uuid.
+    fn named(&self, mut row: Map<String, Json>, claim: &Claim) -> Map<String, Json> {
+        if let Ok(unit) = self.unit(&claim.device)
+            && unit.machine.name != claim.device
+        {
+            row.insert("machine".to_owned(), unit.machine.name.as_str().into());
+        }
+        row
     }
 
     /// A request from its first row in the audit to its last.
@@ -189,6 +203,7 @@ impl Inner {
         // the sender lives as long as this does.
         let _ = self.recovered.subscribe().wait_for(|done| *done).await;
         let Entered { claim, oversized, early, tag } = entered;
+        self.machine_is_back(&claim).await;
         let end =
             |reason, detail: String| End::rejected(&claim.id, &claim.device, &claim.command, reason, detail);
         let early = early
@@ -260,6 +275,18 @@ impl Inner {
                 end
             }
         }
+    }
+
+    /// After a start, what has waited at a broker would find no machine: they are still being connected.
+    async fn machine_is_back(&self, claim: &Claim) {
+        if claim.reply_to.is_none() {
+            return;
+        }
+        let Ok(unit) = self.unit(&claim.device) else { return };
+        let mut changes = unit.live.changes();
+        let up = changes.wait_for(|_| unit.live.is_up());
+        // Those who wait in vain are told so.
+        let _ = tokio::time::timeout_at(self.started + MACHINES_PATIENCE, up).await;
     }
 
     /// Everything that is looked at before the machine is touched, in this order.
@@ -490,7 +517,7 @@ impl Inner {
     ) -> End {
         // What was written has to have an end that survives a power cut.
         let durable = unit.is_some();
-        match self.note(What::End, tag, end_row(claim, &end, weight), durable) {
+        match self.note(What::End, tag, self.named(end_row(claim, &end, weight), claim), durable) {
             Ok(stamp) => end.audit = stamped(&stamp),
             Err(error) => tracing::error!(id = %claim.id, %error, "the end of a request is not in the audit"),
         }
@@ -505,7 +532,10 @@ impl Inner {
         }
         let of = unit.cloned().or_else(|| self.unit(&claim.device).ok().cloned());
         if let Some(unit) = of {
-            unit.ended(&end);
+            // What is told to whoever looks must not say who may what.
+            if end.reason != Some(Reason::NotPermitted) {
+                unit.ended(&end);
+            }
             note::send(&self.notes, &unit.machine.told, note::ended(claim, &claim.arguments, &end)).await;
         }
         end
@@ -545,6 +575,8 @@ impl Inner {
     /// `claimed` is who they say that they are, and `why` what is known of it; nobody else is told of that.
     pub(super) fn stranger(&self, face: super::Face, mut end: End, claimed: &str, why: &str) -> Box<End> {
         // Strangers must not be able to fill the disk.
+        // Nor to write lines of their own into the log.
+        end.detail = clean(&end.detail, usize::MAX);
         if self.refusals.take("").is_err() {
             self.counters.unaudited.fetch_add(1, Relaxed);
             self.counters.count(&end);

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use guideway_contract::{Level, Native, Quality, Value};
 use serde_json::{Map, Value as Json};
+use smol_str::SmolStr;
 
 use super::Definition;
 use super::definition::{ARGUMENTS, ITEMS};
@@ -36,13 +37,14 @@ impl Inputs {
     ) -> Result<Self, (Reason, String)> {
         let mut shown = Map::new();
         let mut items = Vec::new();
+        let index_of = |id: &SmolStr| model.find_item(id).map(|item| item.index);
+        let all = definition.items.iter().filter_map(|(_, id)| index_of(id));
+        let snapshot = journal.snapshot_of(None, &Selection::of(all));
         for (key, id) in &definition.items {
             let called = format!("item.{key}");
-            let index = model.find_item(id).map(|item| item.index);
-            let index = index
+            let index = index_of(id)
                 .ok_or_else(|| (Reason::Unavailable, format!("`{called}` is not in the device model")))?;
-            let snapshot = journal.snapshot_of(None, &Selection::of([index]));
-            let value = snapshot.ok().and_then(|snapshot| of_state(snapshot.get(index)));
+            let value = snapshot.as_ref().ok().and_then(|snapshot| of_state(snapshot.get(index)));
             let value = value.ok_or_else(|| (Reason::Unavailable, format!("`{called}` is UNAVAILABLE")))?;
             shown.insert(called.clone(), json(&value));
             for point in live.inputs(id) {

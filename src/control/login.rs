@@ -54,6 +54,9 @@ impl Logins {
             password::matches(&given, &hash)
         });
         let is_right = checked.await.unwrap_or(false);
+        if is_right && let Some(login) = login {
+            self.tries.give_back(&login.name);
+        }
         login.filter(|_| is_right).map(|login| login.roles.clone())
     }
 }

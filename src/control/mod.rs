@@ -204,6 +204,7 @@ impl Control {
             orphans: left.orphans.into(),
             last: left.last.into(),
             counters: Counters::default(),
+            started: tokio::time::Instant::now(),
             finished: watch::Sender::new(()),
             on_road: watch::Sender::new(0),
         };
@@ -328,6 +329,18 @@ impl Control {
     /// Puts a request into the audit that a face could not even read, and gives its end back.
     pub fn refuse(&self, face: Face, end: End) -> Box<End> {
         self.0.stranger(face, end, "", "")
+    }
+
+    /// Whether the machine of that name or uuid is connected.
+    pub fn is_up(&self, device: &str) -> bool {
+        self.0.unit(device).is_ok_and(|unit| unit.live.is_up())
+    }
+
+    /// Whether somebody may switch control off. That is the safe direction: whoever any permit speaks of may, at any hour
+    /// and through any face.
+    pub fn may_switch_off(&self, requester: &Requester) -> bool {
+        let permits = &self.0.options.permit;
+        permits.iter().any(|permit| requester.roles.contains(&permit.role))
     }
 
     /// Whether some permit covers it now, whatever the state of the machine.

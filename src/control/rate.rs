@@ -58,6 +58,13 @@ impl Rates {
         Err(Duration::from_secs_f64((1.0 - bucket.left) / self.per_second))
     }
 
+    /// One request less: it was none of those that are counted.
+    pub fn give_back(&self, requester: &str) {
+        if let Some(bucket) = self.buckets.lock().get_mut(requester) {
+            bucket.left = (bucket.left + 1.0).min(self.burst);
+        }
+    }
+
     fn filled(&self, bucket: &Bucket, now: Instant) -> f64 {
         let passed = now.saturating_duration_since(bucket.at).as_secs_f64();
         (bucket.left + passed * self.per_second).min(self.burst)

@@ -216,7 +216,7 @@ fn of_control(encoder: &mut DescriptorEncoder<'_>, control: &Control) -> fmt::Re
     counters(
         encoder,
         "control_unaudited",
-        "Refusals of strangers that came too fast for a row each",
+        "Refusals, of strangers and of those who ask too often, that came too fast for a row each",
         &unaudited,
     )?;
     let on = f64::from(u8::from(control.switch().borrow().on));

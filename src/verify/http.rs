@@ -15,6 +15,9 @@ const MOST_BODY: usize = 256 << 20;
 /// How long a server may be silent.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// How long the answer to what a machine has to do may take: a command takes an hour at most.
+const POST_PATIENCE: Duration = Duration::from_secs(3_700);
+
 /// `http://host[:port][/path]`, taken apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Address {
@@ -45,6 +48,7 @@ pub(super) struct Body {
     stream: TcpStream,
     buffer: BytesMut,
     framing: Framing,
+    patience: Duration,
     /// `Content-Type`.
     pub(super) content_type: String,
 }
@@ -63,7 +67,7 @@ pub(super) async fn get(address: &Address, target: &str) -> Result<Body, String>
         "GET {prefix}{target} HTTP/1.1\r\nHost: {authority}\r\nUser-Agent: guideway-verify\r\n\
          Accept: application/xml\r\nConnection: close\r\n\r\n"
     );
-    let (status, body) = exchange(address, request.as_bytes()).await?;
+    let (status, body) = exchange(address, request.as_bytes(), PATIENCE).await?;
     if status == 200 {
         return Ok(body);
     }
@@ -87,20 +91,20 @@ pub(super) async fn post(
          Connection: close\r\n\r\n{content}",
         content.len()
     );
-    let (status, body) = exchange(address, request.as_bytes()).await?;
+    let (status, body) = exchange(address, request.as_bytes(), POST_PATIENCE).await?;
     Ok((status, body.whole().await?))
 }
 
 /// One request on a connection of its own; gives the status and the body that follows.
-async fn exchange(address: &Address, request: &[u8]) -> Result<(u16, Body), String> {
+async fn exchange(address: &Address, request: &[u8], patience: Duration) -> Result<(u16, Body), String> {
     let connect = TcpStream::connect(&address.authority);
     let mut stream = tokio::time::timeout(Duration::from_secs(10), connect)
         .await
         .map_err(|_| "no answer within 10 s".to_owned())?
         .map_err(|error| error.to_string())?;
     stream.write_all(request).await.map_err(|error| error.to_string())?;
-    let mut body =
-        Body { stream, buffer: BytesMut::new(), framing: Framing::UntilClose, content_type: String::new() };
+    let (buffer, content_type) = (BytesMut::new(), String::new());
+    let mut body = Body { stream, buffer, framing: Framing::UntilClose, patience, content_type };
     let status = body.head().await?;
     Ok((status, body))
 }
@@ -138,9 +142,9 @@ impl Body {
 
     /// More bytes into the buffer; an error at the end of the connection.
     async fn fill(&mut self) -> Result<(), String> {
-        let read = tokio::time::timeout(PATIENCE, self.stream.read_buf(&mut self.buffer))
+        let read = tokio::time::timeout(self.patience, self.stream.read_buf(&mut self.buffer))
             .await
-            .map_err(|_| format!("nothing came for {} s", PATIENCE.as_secs()))?
+            .map_err(|_| format!("nothing came for {} s", self.patience.as_secs()))?
             .map_err(|error| error.to_string())?;
         if read == 0 { Err("the connection was closed".into()) } else { Ok(()) }
     }

@@ -6,17 +6,14 @@ use serde_json::json;
 
 use crate::hall::{Client, Hall, post};
 
-async fn short() -> Hall {
-    Hall::with(
-        "http = true\nburst = 1000",
-        "address = \"127.0.0.1\"\nheader_timeout = \"400ms\"\nallow_origins = [\"*\"]",
-    )
-    .await
+async fn hall(more: &str) -> Hall {
+    let mtconnect = format!("address = \"127.0.0.1\"\nallow_origins = [\"*\"]\n{more}");
+    Hall::with("http = true\nburst = 1000", &mtconnect).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_body_has_to_say_its_length_and_to_be_short() {
-    let mut hall = short().await;
+    let mut hall = hall("").await;
     let before = hall.writes().await;
     let signed = hall.signed("relay", json!({ "on": true }));
     let length = signed.len();
@@ -54,7 +51,7 @@ async fn a_body_has_to_say_its_length_and_to_be_short() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_body_that_does_not_come_is_waited_for_a_moment_only() {
-    let mut hall = short().await;
+    let mut hall = hall("header_timeout = \"400ms\"").await;
     let before = hall.writes().await;
     let whole = post("/control/Cell/relay", "", &hall.signed("relay", json!({ "on": true })));
     let mut slow = Client::new(hall.address).await;
@@ -75,7 +72,7 @@ async fn a_body_that_does_not_come_is_waited_for_a_moment_only() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn requests_behind_a_body_are_answered_in_order() {
-    let mut hall = short().await;
+    let mut hall = hall("").await;
     let level = |level: u32| {
         post("/control/Cell/set_level", "", &hall.signed("set_level", json!({ "level": level })))
     };
@@ -101,7 +98,7 @@ async fn requests_behind_a_body_are_answered_in_order() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_waits_with_its_body_is_told_to_go_on() {
-    let hall = short().await;
+    let hall = hall("").await;
     let signed = hall.signed("relay", json!({ "on": true }));
     let length = signed.len();
     let mut client = Client::new(hall.address).await;
@@ -118,7 +115,7 @@ async fn a_client_that_waits_with_its_body_is_told_to_go_on() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_of_another_origin_can_neither_ask_nor_read() {
-    let mut hall = short().await;
+    let mut hall = hall("").await;
     let before = hall.writes().await;
     let signed = hall.signed("relay", json!({ "on": true }));
     for origin in ["http://evil.example", "null", "http://hall:5001", "https://hall.evil.example", "file://"]

@@ -89,6 +89,12 @@ pub fn write(folder: &Path) {
     std::fs::write(folder.join("cell.toml"), PROFILE).unwrap();
 }
 
+/// The same with a handshake that is waited for long enough to look what goes on meanwhile, also where much else does.
+pub fn write_patient(folder: &Path) {
+    let profile = PROFILE.replace("within = \"1s\"", "within = \"4s\"");
+    std::fs::write(folder.join("cell.toml"), profile).unwrap();
+}
+
 /// An instance of the cell, with all commands permitted but one.
 pub fn device(name: &str, port: u16) -> String {
     format!(

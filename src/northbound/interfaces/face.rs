@@ -309,9 +309,7 @@ impl Face {
     /// Whether control is on and the machine connected.
     fn is_enabled(&self, device: &SmolStr) -> bool {
         let control = &self.context.control;
-        let at = control.machines().iter().position(|machine| machine.uuid == *device);
-        let is_up = |at: usize| control.status().get(at).is_some_and(|status| status.is_up);
-        control.switch().borrow().on && at.is_some_and(is_up)
+        control.switch().borrow().on && control.is_up(device)
     }
 
     /// Whether a request would be carried out now.

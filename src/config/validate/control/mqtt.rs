@@ -9,14 +9,21 @@ impl Check<'_> {
         let brokers = &configuration.control_mqtt;
         let paths: Vec<String> =
             (0..brokers.len()).map(|index| self.places.path_of("control.mqtt", index)).collect();
-        for (options, path) in brokers.iter().zip(&paths) {
+        for (index, (options, path)) in brokers.iter().zip(&paths).enumerate() {
             let label = format!("control.mqtt {:?}", options.name);
             self.broker(&label, path, &options.tls, options.check());
             self.password(&label, path, options.password.as_deref(), &options.url);
             let own = options.client_id.as_ref();
-            let mut taken = configuration.mqtt.iter().filter(|other| other.url == options.url);
-            if let Some(other) = taken.find(|other| own.is_some() && other.client_id.as_ref() == own) {
-                let what = format!("{label}: client_id is that of mqtt {:?} too", other.name);
+            let destinations =
+                configuration.mqtt.iter().map(|it| (&it.url, &it.client_id, format!("mqtt {:?}", it.name)));
+            let others = brokers[..index]
+                .iter()
+                .map(|it| (&it.url, &it.client_id, format!("control.mqtt {:?}", it.name)));
+            let same = |(url, id, _): &(&String, &Option<String>, String)| {
+                **url == options.url && own.is_some() && id.as_ref() == own
+            };
+            if let Some((.., other)) = destinations.chain(others).find(same) {
+                let what = format!("{label}: client_id is that of {other} too");
                 self.error(
                     &format!("{path}.client_id"),
                     what,

@@ -9,7 +9,6 @@ use bytes::Bytes;
 use smol_str::SmolStr;
 use tokio::sync::{broadcast, oneshot, watch};
 use tokio::task::JoinSet;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::answers::{Answer, Answers};
@@ -24,11 +23,6 @@ use crate::northbound::mqtt::session::{
 const MOST_OPEN: usize = 100;
 /// Longest correlation data, in bytes; it is kept in the audit.
 const MOST_CORRELATION: usize = 1_024;
-/// How long requests wait after the start for machines that are not connected yet: those that have waited at the broker
-/// would all be rejected.
-const MACHINES_PATIENCE: Duration = Duration::from_secs(10);
-/// How often is looked whether they are.
-const MACHINES_LOOK: Duration = Duration::from_millis(50);
 /// How long the end may take.
 const FAREWELL: Duration = Duration::from_millis(2_500);
 /// The content type of answers and of the state.
@@ -52,8 +46,6 @@ pub(super) struct Pump {
     answers: Answers,
     switch: watch::Receiver<Switch>,
     health: Arc<Health>,
-    /// Until when requests wait for the machines; `None` once they do not any more.
-    machines_until: Option<Instant>,
 }
 
 impl Pump {
@@ -72,17 +64,7 @@ impl Pump {
             late: control.ended(),
         };
         let switch = control.switch();
-        Self {
-            name,
-            topics,
-            max_payload,
-            control,
-            ends,
-            answers: Answers::default(),
-            switch,
-            health,
-            machines_until: Some(Instant::now() + MACHINES_PATIENCE),
-        }
+        Self { name, topics, max_payload, control, ends, answers: Answers::default(), switch, health }
     }
 
     pub(super) fn name(&self) -> &str {
@@ -115,10 +97,7 @@ impl Pump {
             if !self.send(&session, &mut sent) {
                 break full();
             }
-            if self.machines_until.is_some_and(|until| Instant::now() >= until || self.machines_are_up()) {
-                self.machines_until = None;
-            }
-            let listening = self.machines_until.is_none() && self.ends.waits.len() < MOST_OPEN;
+            let listening = self.ends.waits.len() < MOST_OPEN;
             tokio::select! {
                 biased;
                 () = cancel.cancelled() => {
@@ -131,7 +110,6 @@ impl Pump {
                     let now = self.switch.borrow_and_update().clone();
                     self.tell(&session, &mut sent, &state(&now));
                 }
-                () = tokio::time::sleep(MACHINES_LOOK), if self.machines_until.is_some() => {}
                 event = session.event(listening) => match event {
                     Event::Over(ended) => break ended,
                     Event::Message(incoming) => {
@@ -147,16 +125,12 @@ impl Pump {
         Over::Lost { ended, progress }
     }
 
-    fn machines_are_up(&self) -> bool {
-        self.control.status().iter().all(|machine| machine.is_up)
-    }
-
     /// Hands a request to control, and then acknowledges it. False when the connection takes no acknowledgement.
     fn take(&mut self, incoming: Incoming, session: &Session) -> bool {
         Health::count(&self.health.requests);
-        let Incoming { topic, payload, retained, again, response_topic, correlation, receipt } = incoming;
-        if again && self.ends.open.contains(&payload) {
-            // The broker could not know that it has arrived; its end is on the way.
+        let Incoming { topic, payload, retained, response_topic, correlation, receipt, .. } = incoming;
+        if !retained && self.ends.open.contains(&payload) {
+            // The broker could not know that it has arrived, or its requester is impatient; its end is on the way.
             Health::count(&self.health.duplicates);
             return session.acknowledge(receipt);
         }

@@ -39,8 +39,6 @@ pub(in crate::northbound::mqtt) struct Incoming {
     pub(in crate::northbound::mqtt) topic: String,
     pub(in crate::northbound::mqtt) payload: Bytes,
     pub(in crate::northbound::mqtt) retained: bool,
-    /// The broker says that it may have sent it before.
-    pub(in crate::northbound::mqtt) again: bool,
     pub(in crate::northbound::mqtt) response_topic: Option<String>,
     pub(in crate::northbound::mqtt) correlation: Option<Bytes>,
     pub(in crate::northbound::mqtt) receipt: Receipt,
@@ -68,12 +66,16 @@ pub(in crate::northbound::mqtt) enum Event {
 }
 
 /// Where the driver of a connection hands messages over.
-pub(super) struct Door(mpsc::Sender<Box<Incoming>>);
+pub(super) struct Door {
+    messages: mpsc::Sender<Box<Incoming>>,
+    /// How long nothing may be read from the connection.
+    patience: Duration,
+}
 
 impl Door {
-    pub(super) fn new(listen: &Listen) -> (Self, mpsc::Receiver<Box<Incoming>>) {
-        let (door, incoming) = mpsc::channel(usize::from(listen.window).max(1));
-        (Self(door), incoming)
+    pub(super) fn new(listen: &Listen, keep_alive: Duration) -> (Self, mpsc::Receiver<Box<Incoming>>) {
+        let (messages, incoming) = mpsc::channel(usize::from(listen.window).max(1));
+        (Self { messages, patience: keep_alive / 2 }, incoming)
     }
 
     /// Hands a message over. Nothing is read from the socket while nobody takes it, so that a broker that knows no
@@ -81,11 +83,11 @@ impl Door {
     ///
     /// # Errors
     /// How the connection has to end.
-    pub(super) async fn hand_over(&self, message: Incoming, patience: Duration) -> Result<(), Ended> {
-        self.0.send_timeout(Box::new(message), patience).await.map_err(|_| {
+    pub(super) async fn hand_over(&self, message: Incoming) -> Result<(), Ended> {
+        self.messages.send_timeout(Box::new(message), self.patience).await.map_err(|_| {
             Ended::closed(format!(
                 "more requests come than can be taken: none was in {} s; the broker keeps the others",
-                patience.as_secs()
+                self.patience.as_secs()
             ))
         })
     }

@@ -21,7 +21,8 @@ pub(super) async fn connect(options: &ConnectOptions) -> Result<Session, Connect
     let clean = options.listen.as_ref().is_none_or(|listen| !listen.keep);
     let (client, events) = open(options, clean).await?;
     let limits = Limits { in_flight: u16::MAX, packet_bytes: MOST_PACKET_BYTES, qos: 2, retain: true };
-    let (door, incoming) = options.listen.as_ref().map(Door::new).unzip();
+    let (door, incoming) =
+        options.listen.as_ref().map(|listen| Door::new(listen, options.keep_alive)).unzip();
     if let Some(listen) = &options.listen {
         let filters =
             listen.filters.iter().map(|filter| SubscribeFilter::new(filter.clone(), QoS::AtLeastOnce));
@@ -67,7 +68,7 @@ async fn drive(mut events: EventLoop, patience: std::time::Duration, door: Optio
         };
         let (Event::Incoming(packet), Some(door)) = (event, &door) else { continue };
         let handed = match packet {
-            Packet::Publish(publish) => door.hand_over(message(publish), patience).await,
+            Packet::Publish(publish) => door.hand_over(message(publish)).await,
             Packet::SubAck(answer) => listening(&answer),
             _ => Ok(()),
         };
@@ -91,7 +92,6 @@ fn message(publish: Publish) -> Incoming {
         topic: String::from_utf8_lossy(&publish.topic).into_owned(),
         payload: publish.payload,
         retained: publish.retain,
-        again: publish.dup,
         response_topic: None,
         correlation: None,
         receipt,

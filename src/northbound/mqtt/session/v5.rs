@@ -40,7 +40,8 @@ pub(super) async fn connect(options: &ConnectOptions) -> Result<Session, Connect
             Err(error) => return Err(ConnectError::Failed(error.to_string())),
         }
     };
-    let (door, incoming) = options.listen.as_ref().map(Door::new).unzip();
+    let (door, incoming) =
+        options.listen.as_ref().map(|listen| Door::new(listen, options.keep_alive)).unzip();
     if let Some(listen) = &options.listen {
         // As published, so that a request that is to be kept for later subscribers is known for one at once.
         let filters = listen
@@ -70,7 +71,7 @@ async fn drive(mut events: EventLoop, patience: std::time::Duration, door: Optio
         };
         let (Event::Incoming(packet), Some(door)) = (event, &door) else { continue };
         let handed = match packet {
-            Packet::Publish(publish) => door.hand_over(message(publish), patience).await,
+            Packet::Publish(publish) => door.hand_over(message(publish)).await,
             Packet::SubAck(answer) => listening(&answer),
             _ => Ok(()),
         };
@@ -95,7 +96,6 @@ fn message(publish: Publish) -> Incoming {
         topic: String::from_utf8_lossy(&publish.topic).into_owned(),
         payload: publish.payload,
         retained: publish.retain,
-        again: publish.dup,
         response_topic: said.response_topic,
         correlation: said.correlation_data,
         receipt,

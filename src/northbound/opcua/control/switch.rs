@@ -5,7 +5,6 @@ use opcua_server::node_manager::MethodCall;
 use opcua_types::{DataTypeId, DataValue, NodeId, StatusCode, UAString, Variant};
 
 use super::Desk;
-use super::nodes::Command;
 use crate::control::{End, Face, Reason, Switch};
 use crate::northbound::opcua::Role;
 use crate::northbound::opcua::value::date_time;
@@ -53,18 +52,11 @@ impl Desk {
             return false;
         }
         let role = self.role(token);
-        role == Role::Engineer || (!on && (role == Role::Operator || self.may_anything(token)))
+        role == Role::Engineer || (!on && (role == Role::Operator || self.may_switch_off(token)))
     }
 
-    fn may_anything(&self, token: &UserToken) -> bool {
-        let machines = self.control.machines().iter();
-        let mut commands = machines.flat_map(|machine| {
-            machine
-                .commands
-                .iter()
-                .map(|definition| Command { machine: machine.clone(), definition: definition.clone() })
-        });
-        commands.any(|command| self.permits(token, &command))
+    fn may_switch_off(&self, token: &UserToken) -> bool {
+        self.requester(token).is_some_and(|requester| self.control.may_switch_off(&requester))
     }
 
     /// SwitchOff(Reason), SwitchOn().
