@@ -83,9 +83,9 @@ fn controlled(instance: &Instance, adapter: &dyn Adapter) -> Option<Controlled> 
 
 /// The interfaces that machines answer.
 pub fn answered(configuration: &Configuration) -> Vec<Interface> {
-    let of = |instance: &Instance| -> Vec<Interface> {
+    let of_machine = |instance: &Instance| -> Vec<Interface> {
         let machine = &instance.machine;
-        let of = |(key, request): (&SmolStr, &SmolStr)| {
+        let of_interface = |(key, request): (&SmolStr, &SmolStr)| {
             let answered = machine.interfaces.get(key)?.clone();
             Some(Interface {
                 key: key.clone(),
@@ -97,9 +97,9 @@ pub fn answered(configuration: &Configuration) -> Vec<Interface> {
                 state: answered.state,
             })
         };
-        instance.interfaces.iter().filter_map(of).collect()
+        instance.interfaces.iter().filter_map(of_interface).collect()
     };
-    configuration.machines.iter().flat_map(of).collect()
+    configuration.machines.iter().flat_map(of_machine).collect()
 }
 
 /// Condition ids came with version 2.3; before, a colon belongs to the native code.

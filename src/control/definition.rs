@@ -79,6 +79,14 @@ pub struct Argument {
     pub about: String,
 }
 
+impl Argument {
+    /// The pattern as the profile has written it, without the anchors that were put around it.
+    pub fn pattern_text(&self) -> Option<&str> {
+        let whole = self.pattern.as_ref()?.as_str();
+        Some(whole.strip_prefix(r"\A(?:").and_then(|rest| rest.strip_suffix(r")\z")).unwrap_or(whole))
+    }
+}
+
 /// What `args` is among the inputs of a command's expressions; below [`ITEMS`] are points.
 pub const ARGUMENTS: u32 = u32::MAX;
 /// What `item` is among the inputs of a command's expressions.

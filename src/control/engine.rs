@@ -1,7 +1,7 @@
 //! What control holds, and a request's way up to the first write.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use guideway_contract::{Native, Timestamp, Value};
@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use super::audit::{Audit, Row, Stamp, What};
 use super::claims::is_id;
+use super::counters::Counters;
 use super::guard::Guard;
 use super::interlock::{self, Inputs};
 use super::live::Seen;
@@ -22,6 +23,7 @@ use super::note::{self, Note};
 use super::permit::Permits;
 use super::rate::Rates;
 use super::recover::Orphan;
+use super::rows::{clean, end_row, request_row, short, stamped};
 use super::token::Tokens;
 use super::unit::{Hold, Running, Unit, Written};
 use super::{Claim, Controlled, Definition, End, Options, Reason, ReplyTo, State, Switch, Verify, values};
@@ -32,9 +34,6 @@ use crate::journal::Journal;
 const MOST_ARGUMENTS: usize = 16 * 1_024;
 /// How long after the start a request that nobody waits for waits for its machine.
 const MACHINES_PATIENCE: Duration = Duration::from_secs(10);
-/// Longest name of a device or command in the audit, in characters: a restart looks the device up by it.
-const MOST_NAME: usize = 256;
-
 pub(super) struct Inner {
     pub(super) options: Options,
     pub(super) machines: Vec<Arc<Controlled>>,
@@ -66,38 +65,6 @@ pub(super) struct Inner {
     pub(super) turned: Mutex<Switch>,
     /// Requests on their road; a stop waits until there are none.
     pub(super) on_road: watch::Sender<usize>,
-}
-
-/// Ends since the process started.
-#[derive(Debug, Default)]
-pub struct Counters {
-    ends: [AtomicU64; 4],
-    reasons: [AtomicU64; Reason::ALL.len()],
-    unaudited: AtomicU64,
-}
-
-impl Counters {
-    /// Requests that ended so.
-    pub fn ended(&self, state: State) -> u64 {
-        self.ends[state as usize].load(Relaxed)
-    }
-
-    /// Requests that ended for that reason.
-    pub fn reason(&self, reason: Reason) -> u64 {
-        self.reasons[reason as usize].load(Relaxed)
-    }
-
-    /// Requests, of strangers and of requesters who ask too often, that came so fast that they have no row in the audit.
-    pub fn unaudited(&self) -> u64 {
-        self.unaudited.load(Relaxed)
-    }
-
-    fn count(&self, end: &End) {
-        self.ends[end.state as usize].fetch_add(1, Relaxed);
-        if let Some(reason) = end.reason {
-            self.reasons[reason as usize].fetch_add(1, Relaxed);
-        }
-    }
 }
 
 /// A request in the audit: its id, and the row that it began with, for an id may come twice.
@@ -680,11 +647,6 @@ fn report(claim: &Claim, end: &End) {
     }
 }
 
-/// How a row is named to those outside.
-pub(super) fn stamped(stamp: &Stamp) -> (u64, SmolStr) {
-    (stamp.number, stamp.hash.clone())
-}
-
 fn size(arguments: &Map<String, Json>) -> usize {
     struct Count(usize);
     impl std::io::Write for Count {
@@ -700,58 +662,4 @@ fn size(arguments: &Map<String, Json>) -> usize {
     // Counting cannot fail.
     let _ = serde_json::to_writer(&mut count, arguments);
     count.0
-}
-
-/// As much of somebody's text as a message needs.
-pub(super) fn short(text: &str) -> String {
-    clean(text, 64)
-}
-
-fn clean(text: &str, most: usize) -> String {
-    text.chars().filter(|c| !c.is_control()).take(most).collect()
-}
-
-fn request_row(claim: &Claim) -> Map<String, Json> {
-    let mut row = who(claim);
-    row.insert(
-        "roles".to_owned(),
-        claim.requester.roles.iter().map(|role| role.as_str().into()).collect::<Vec<Json>>().into(),
-    );
-    row.insert("arguments".to_owned(), Json::Object(claim.arguments.clone()));
-    row.insert("expires".to_owned(), claim.expires.to_string().into());
-    row.insert("dryRun".to_owned(), claim.dry_run.into());
-    if let Some(reply) = &claim.reply_to {
-        let correlation = reply
-            .correlation
-            .as_ref()
-            .map(|bytes| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>());
-        let reply = serde_json::json!({
-            "destination": reply.destination.as_str(), "topic": reply.topic.as_str(), "correlation": correlation,
-        });
-        row.insert("reply".to_owned(), reply);
-    }
-    row
-}
-
-fn who(claim: &Claim) -> Map<String, Json> {
-    let mut row = Map::new();
-    row.insert("requester".to_owned(), claim.requester.name.as_str().into());
-    row.insert("face".to_owned(), claim.requester.face.as_str().into());
-    row.insert("device".to_owned(), clean(&claim.device, MOST_NAME).into());
-    row.insert("command".to_owned(), clean(&claim.command, MOST_NAME).into());
-    row
-}
-
-fn end_row(claim: &Claim, end: &End, weight: Weight) -> Map<String, Json> {
-    let mut row = who(claim);
-    let Json::Object(said) = end.to_json() else { return row };
-    for (key, value) in said {
-        if !["id", "device", "command", "time", "audit"].contains(&key.as_str()) {
-            row.insert(key, value);
-        }
-    }
-    if weight != Weight::Counts {
-        row.insert("counts".to_owned(), false.into());
-    }
-    row
 }

@@ -19,7 +19,7 @@
 //! | `carry`, `unit` | writes, read-back, release; the machine that is held |
 //! | `memory`, `recover` | ids that were used; requests that a stop has cut off |
 //! | `guard`, `switch` | the panic switch and its file |
-//! | `note` | what the journal is told |
+//! | `note`, `rows`, `counters` | what the journal, the audit and the metrics are told |
 //! | `words` | enumerations of words for programs |
 //! | `halt` | dying at a given step, for tests |
 //! | `audit` | the hash-chained trail of all of it |
@@ -27,6 +27,7 @@
 pub mod audit;
 mod carry;
 pub mod claims;
+mod counters;
 pub mod definition;
 mod engine;
 mod guard;
@@ -45,6 +46,7 @@ pub mod plain;
 pub mod rate;
 mod recover;
 pub mod request;
+mod rows;
 mod strict;
 pub mod switch;
 pub mod token;
@@ -64,8 +66,8 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use crate::device_model::SharedModel;
 use crate::journal::Journal;
 use audit::{Audit, AuditError, What};
+pub use counters::Counters;
 pub use definition::{Argument, Controlled, Definition, Kind, Risk, Step, Verify};
-pub use engine::Counters;
 use engine::Inner;
 use guard::Guard;
 pub use live::Live;

@@ -98,13 +98,8 @@ pub fn wanted(argument: &Argument) -> String {
     if !argument.units.is_empty() {
         text += &format!(" {}", argument.units);
     }
-    if let Some(pattern) = &argument.pattern {
-        // What the profile has written, without the anchors that were put around it.
-        let pattern = pattern.as_str();
-        text += &format!(
-            " that matches {}",
-            pattern.strip_prefix(r"\A(?:").and_then(|rest| rest.strip_suffix(r")\z")).unwrap_or(pattern)
-        );
+    if let Some(pattern) = argument.pattern_text() {
+        text += &format!(" that matches {pattern}");
     }
     if !argument.one_of.is_empty() {
         let all: Vec<String> = argument.one_of.iter().map(ToString::to_string).collect();

@@ -189,7 +189,7 @@ fn connect_options(options: &Options, topics: &Topics) -> Result<ConnectOptions,
         credentials: secret::credentials(options.username.as_deref(), options.password.as_deref())?,
         keep_alive: options.keep_alive,
         session_expiry: u32::try_from(options.session_expiry.as_secs()).unwrap_or(u32::MAX),
-        // One more for the state.
+        // Beside the answers there is the state, a few times over when the switch is played with.
         in_flight: u16::try_from(MOST_SENT).unwrap_or(u16::MAX).saturating_add(8),
         will: Some(Will { topic: topics.state(), payload: lost_state(), qos: 1, retain: true }),
         listen: Some(Listen {

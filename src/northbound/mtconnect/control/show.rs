@@ -73,11 +73,8 @@ fn argument(argument: &Argument) -> Value {
     if argument.kind == crate::control::Kind::Text {
         put("maxLength", argument.max_len.into());
     }
-    if let Some(pattern) = &argument.pattern {
-        // As the profile has it: it is compiled to match whole.
-        let whole = pattern.as_str();
-        let inner = whole.strip_prefix(r"\A(?:").and_then(|rest| rest.strip_suffix(r")\z"));
-        put("pattern", inner.unwrap_or(whole).into());
+    if let Some(pattern) = argument.pattern_text() {
+        put("pattern", pattern.into());
     }
     if !argument.one_of.is_empty() {
         put("oneOf", argument.one_of.iter().map(plain).collect::<Vec<_>>().into());

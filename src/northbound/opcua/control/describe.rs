@@ -103,7 +103,7 @@ fn range(argument: &Argument) -> String {
     if argument.kind == Kind::Text {
         parts.push(format!("up to {} characters", argument.max_len));
     }
-    if let Some(pattern) = &argument.pattern {
+    if let Some(pattern) = argument.pattern_text() {
         parts.push(format!("matches {pattern}"));
     }
     if !argument.one_of.is_empty() {
