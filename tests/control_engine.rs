@@ -17,21 +17,27 @@ struct Hall {
     agent: Agent,
     control: Control,
     peer: Peer,
-    #[expect(dead_code, reason = "goes with the hall")]
     folder: tempfile::TempDir,
     number: u32,
 }
 
 impl Hall {
     async fn start() -> Self {
+        let mut hall = Self::with(cell::PROFILE, "burst = 1000").await;
+        hall.ready("Cell", "load").await;
+        hall
+    }
+
+    /// With a profile, and lines for `[control]`.
+    async fn with(profile: &str, control: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut peer = Peer::python("modbus_peer.py", &[]).await;
         for line in cell::READY {
             assert_eq!(peer.say(line).await, "ok", "{line}");
         }
-        cell::write(folder.path());
+        std::fs::write(folder.path().join("cell.toml"), profile).unwrap();
         let text = format!(
-            "[gateway]\nname = \"hall\"\n[mtconnect]\nenabled = false\n[control]\nburst = 1000\n\
+            "[gateway]\nname = \"hall\"\n[mtconnect]\nenabled = false\n[control]\n{control}\n\
              [[control.requester]]\nname = \"twin\"\nroles = [\"planner\"]\nsecret = \"{}\"\n\
              [[control.permit]]\nrole = \"planner\"\ndevices = [\"*\"]\ncommands = [\"*\"]\n{}",
             "s".repeat(40),
@@ -42,9 +48,7 @@ impl Hall {
         let surroundings = Surroundings { data_dir: Some(folder.path().join("data")), simulated: false };
         let agent = Box::pin(Agent::start(configuration, surroundings)).await.unwrap();
         let control = agent.view().control.clone().unwrap();
-        let mut hall = Self { agent, control, peer, folder, number: 0 };
-        hall.ready("Cell", "load").await;
-        hall
+        Self { agent, control, peer, folder, number: 0 }
     }
 
     async fn ready(&mut self, device: &str, command: &str) {
@@ -120,5 +124,73 @@ async fn a_program_is_selected_with_strobe_and_echo_and_let_go() {
     assert_eq!((end.state, end.reason), (State::TimedOut, Some(Reason::NotReadBack)), "{end:?}");
     assert_eq!(end.released, Some(true));
     assert_eq!(hall.peer.say("get 1 holding 30 1").await, "0");
+    hall.agent.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_release_step_is_tried_whatever_became_of_the_one_before() {
+    let profile = cell::PROFILE
+        .replace("ack = {", "brake = { addr = \"holding:60\", type = \"u16\", access = \"w\" }\nack = {")
+        .replace("finally = [", "finally = [{ point = \"brake\", value = \"1\" }, ");
+    let mut hall = Hall::with(&profile, "burst = 1000").await;
+    hall.ready("Cell", "load").await;
+    hall.peer.say("echo 1 30 31 20").await;
+    hall.peer.say("bad 1 holding 60").await;
+    let end = hall.ask("load", json!({ "name": "O1", "job": 7 })).await;
+    assert_eq!((end.state, end.released), (State::Done, Some(false)), "{end:?}");
+    assert_eq!(hall.peer.say("get 1 holding 30 1").await, "0", "the strobe is taken back all the same");
+    assert!(hall.control.status()[0].release_pending.is_some());
+    hall.agent.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_was_not_read_lately_is_not_told_from_a_new_one() {
+    let profile = cell::PROFILE.replace(
+        "ack = { addr = \"holding:31\", type = \"u16\", group = \"fast\" }",
+        "ack = { addr = \"holding:31\", type = \"u16\", group = \"once\" }",
+    );
+    let mut hall = Hall::with(&profile, "burst = 1000").await;
+    hall.ready("Cell", "relay").await;
+    let wait = async {
+        while hall.ask("load", json!({ "name": "O1", "job": 7 })).await.reason != Some(Reason::Stale) {}
+    };
+    tokio::time::timeout(Duration::from_secs(10), wait)
+        .await
+        .expect("it was read once, and that is too long ago");
+    hall.agent.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_may_be_told_by_the_arguments() {
+    let profile = cell::PROFILE.replace("refused = \"result != 0\"", "refused = \"result == args.job\"");
+    let mut hall = Hall::with(&profile, "burst = 1000").await;
+    hall.ready("Cell", "load").await;
+    hall.peer.say("set 1 holding 32 7").await;
+    let end = hall.ask("load", json!({ "name": "O1", "job": 7 })).await;
+    assert_eq!((end.state, end.reason), (State::Failed, Some(Reason::MachineRefused)), "{end:?}");
+    hall.agent.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_asks_too_often_fills_neither_the_audit_nor_the_journal() {
+    let mut hall = Hall::with(cell::PROFILE, "burst = 1\nper_minute = 1").await;
+    hall.ready("Cell", "relay").await;
+    let end = hall.ask("relay", json!({ "on": true })).await;
+    assert_eq!(end.state, State::Done, "{end:?}");
+    let last = hall.agent.view().journal.bounds().next;
+    let ends: Vec<End> = {
+        let mut all = Vec::new();
+        for _ in 0..400 {
+            all.push(hall.ask("relay", json!({ "on": false })).await);
+        }
+        all
+    };
+    assert!(ends.iter().all(|end| end.reason == Some(Reason::RateLimited)), "{:?}", ends.last());
+    let (told, counted) =
+        (ends.iter().filter(|end| end.audit.0 > 0).count(), hall.control.counters().unaudited());
+    assert!((200..210).contains(&told) && told as u64 + counted == 400, "{told} rows, {counted} without");
+    let next = hall.agent.view().journal.bounds().next;
+    assert!(next - last < 20, "the machine's own values only: {}", next - last);
+    assert_eq!(hall.control.status()[0].last.as_ref().unwrap().state, State::Done);
     hall.agent.stop().await.unwrap();
 }

@@ -117,3 +117,45 @@ impl Memory {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::request::{Face, Reason, Requester};
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_nanos(1_800_000_000_000_000_000, 6);
+
+    fn claim(number: usize, seconds: i64) -> Claim {
+        Claim {
+            id: format!("r{number}").into(),
+            device: "Cell".into(),
+            command: "load".into(),
+            arguments: serde_json::Map::new(),
+            requester: Requester { name: "twin".into(), face: Face::Local, roles: Vec::new() },
+            expires: NOW.shifted(seconds * 1_000_000_000),
+            dry_run: false,
+            reply_to: None,
+        }
+    }
+
+    fn end(claim: &Claim) -> End {
+        End::rejected(&claim.id, &claim.device, &claim.command, Reason::Busy, "")
+    }
+
+    #[test]
+    fn no_id_is_forgotten_that_could_still_act() {
+        let mut memory = Memory::default();
+        for number in 0..MOST_REMEMBERED {
+            let claim = claim(number, 60);
+            assert_eq!(memory.begin(&claim, NOW), Begun::New);
+            memory.end(&end(&claim));
+        }
+        assert_eq!(memory.begin(&claim(0, 60), NOW), Begun::Known);
+        assert_eq!(memory.begin(&claim(MOST_REMEMBERED, 60), NOW), Begun::Full);
+        assert_eq!(memory.begin(&claim(MOST_REMEMBERED, 200), NOW.shifted(61_000_000_000)), Begun::New);
+        assert!(matches!(memory.find(&claim(0, 60)), Known::New), "the oldest has made room");
+        assert!(matches!(memory.find(&claim(1, 60)), Known::Forgotten));
+        assert!(matches!(memory.find(&claim(MOST_REMEMBERED - 1, 60)), Known::Ended(_)));
+        assert_eq!(memory.known.len(), MOST_REMEMBERED);
+    }
+}
