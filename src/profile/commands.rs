@@ -42,7 +42,12 @@ impl Compiler<'_, '_> {
             self.error(key, "", "this cannot be a command's name", "write letters, digits, `_`, `-` and `.`");
         }
         if command.args.len() > MOST_ARGUMENTS {
-            self.error(key, "args", &format!("more than {MOST_ARGUMENTS} arguments"), "");
+            self.error(
+                key,
+                "args",
+                &format!("more than {MOST_ARGUMENTS} arguments"),
+                "make several commands of it",
+            );
         }
         let arguments =
             command.args.iter().map(|(name, argument)| self.argument(key, name, argument)).collect();
@@ -102,7 +107,13 @@ impl Compiler<'_, '_> {
                 .map_err(|error| {
                     let text = error.to_string();
                     let last = text.lines().last().unwrap_or_default();
-                    self.error(key, &field, &format!("the pattern of `{name}` is none: {last}"), "");
+                    let what = format!("the pattern of `{name}` is none: {last}");
+                    self.error(
+                        key,
+                        &field,
+                        &what,
+                        "write a regular expression without look-around and back-references",
+                    );
                 })
                 .ok()
         });
@@ -148,7 +159,7 @@ impl Compiler<'_, '_> {
                 | (Kind::Text, value @ Native::Text(_)) => one_of.push(value),
                 (kind, value) => {
                     let what = format!("`{name}`: {value} in one_of is no {}", kind.as_str());
-                    self.error(key, &field, &what, "");
+                    self.error(key, &field, &what, "write values of the argument's type");
                 }
             }
         }
@@ -203,7 +214,8 @@ impl Compiler<'_, '_> {
             self.error(key, "verify", "the tolerance is no distance", "write a number from 0");
         }
         if verify.within.is_zero() || verify.within > Duration::from_secs(3_600) {
-            self.error(key, "verify", "`within` is at least 1ms and at most 1h", "");
+            let what = "`within` is at least 1ms and at most 1h";
+            self.error(key, "verify", what, "write for example `within = \"5s\"`");
         }
         // A point that was written shows what was written: it is no answer.
         let is_written = command.write.iter().any(|step| step.point == verify.point);
@@ -275,7 +287,8 @@ impl Compiler<'_, '_> {
         let compiled = match Expression::compile(text, self.parameters, known) {
             Ok(compiled) => compiled,
             Err(what) => {
-                self.error(key, field, &format!("{field}: {what} in `{text}`"), "");
+                let cure = "known are the points, `args.NAME`, `item.KEY` and `params.NAME`";
+                self.error(key, field, &format!("{field}: {what} in `{text}`"), cure);
                 return None;
             }
         };
