@@ -17,6 +17,7 @@ struct Hall {
     agent: Agent,
     control: Control,
     peer: Peer,
+    #[expect(dead_code, reason = "goes with the hall")]
     folder: tempfile::TempDir,
     number: u32,
 }

@@ -25,6 +25,8 @@ pub(super) struct Compiler<'c, 'd> {
     pub(super) parameters: &'c Parameters,
     pub(super) points: &'c [SmolStr],
     pub(super) readable: &'c [bool],
+    /// How many bits each point has; `None` where it has none, or nobody knows.
+    pub(super) bits: &'c [Option<u32>],
     /// A value of each point's type; `None` where only the machine knows the type.
     pub(super) samples: &'c [Option<Native>],
 }
@@ -229,6 +231,10 @@ impl Compiler<'_, '_> {
         };
         let mut alarms = Vec::new();
         for row in &rows {
+            if let Some(bits) = self.bits[point as usize].filter(|bits| row.bit >= *bits) {
+                let what = format!("there is no bit {}: the point has {bits}, counted from 0", row.bit);
+                self.error(key, "table", what, "mend the number, or give the point a wider type");
+            }
             alarms.push(self.alarm(key, row)?);
         }
         Some(How::Bits { point, alarms })

@@ -37,8 +37,14 @@ pub(super) fn read(
 ) -> Option<Machine> {
     let before = findings.errors();
     let (document, mut root) = Document::open(source, findings);
-    let mut reader =
-        Reader { document, folder, points: Vec::new(), readable: Vec::new(), samples: Vec::new() };
+    let mut reader = Reader {
+        document,
+        folder,
+        points: Vec::new(),
+        readable: Vec::new(),
+        bits: Vec::new(),
+        samples: Vec::new(),
+    };
     let head = reader.head(&root)?;
     let values = reader.parameters(&head, instance);
     let mut unknown = Vec::new();
@@ -66,6 +72,7 @@ struct Reader<'a> {
     points: Vec<SmolStr>,
     /// Whether each point is read.
     readable: Vec<bool>,
+    bits: Vec<Option<u32>>,
     /// A value of each point's type, scaled.
     samples: Vec<Option<Native>>,
 }
@@ -178,6 +185,7 @@ impl Reader<'_> {
             parameters: &parameters,
             points: &self.points,
             readable: &self.readable,
+            bits: &self.bits,
             samples: &self.samples,
         };
         let mut compiled = Vec::new();
@@ -450,6 +458,7 @@ impl Reader<'_> {
         };
         self.points.push(key.into());
         self.readable.push(common.access.reads());
+        self.bits.push(common.data_type.bits());
         self.samples.push(sample::value(common.data_type).map(|value| rule.apply(value)));
         Some(rule)
     }

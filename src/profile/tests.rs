@@ -122,6 +122,20 @@ fn each_mistake_is_told_at_its_place_with_its_cure() {
 }
 
 #[test]
+fn a_bit_that_a_point_has_not_is_no_alarm() {
+    let with = |bit: u32| {
+        let point = "word = { addr = \"Q600 700\", type = \"u16\", group = \"fast\" }\n[items]\n";
+        let item = format!(
+            "alarms = {{ at = \"Controller\", type = \"LOGIC_PROGRAM\", bits = \"word\", table = [{{ bit = {bit}, level = \"FAULT\" }}] }}\n"
+        );
+        findings("[items]\n", &format!("{point}{item}"))
+    };
+    assert_eq!(with(15), [""; 0]);
+    let found = with(16);
+    assert!(found.iter().any(|finding| finding.contains("there is no bit 16")), "{found:#?}");
+}
+
+#[test]
 fn two_ways_to_a_value_are_one_too_many_and_none_is_too_few() {
     assert!(findings("from = \"x\",", "from = \"x\", value = \"x\",")[0].contains("from and value"));
     assert!(findings("from = \"x\", ", "")[0].contains("nothing says where"));

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use guideway_mtconnect::codec::{Document, Problem, document};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -71,8 +72,14 @@ pub(super) async fn get(address: &Address, target: &str) -> Result<Body, String>
     if status == 200 {
         return Ok(body);
     }
-    let text = body.whole().await.unwrap_or_default();
-    let text = String::from_utf8_lossy(&text);
+    let bytes = body.whole().await.unwrap_or_default();
+    let text = match document(&bytes) {
+        Ok(Document::Errors(problems)) => {
+            let told = |problem: &Problem| format!("{}: {}", problem.code, problem.text);
+            problems.iter().map(told).collect::<Vec<_>>().join("; ")
+        }
+        _ => String::from_utf8_lossy(&bytes).into_owned(),
+    };
     let text: String = text.chars().take(300).collect();
     Err(format!("GET {prefix}{target} was answered {status}: {text}"))
 }

@@ -75,6 +75,25 @@ impl DataType {
         self.count.unwrap_or(1)
     }
 
+    /// How many bits a value has that can be asked for one by one; `None` where it has none or the protocol decides.
+    pub const fn bits(self) -> Option<u32> {
+        let element = match self.kind {
+            Kind::Bool => 1,
+            Kind::I8 | Kind::U8 => 8,
+            Kind::I16 | Kind::U16 => 16,
+            Kind::I32 | Kind::U32 => 32,
+            Kind::I64 | Kind::U64 => 64,
+            Kind::Bits(bits) => bits,
+            Kind::Bytes(length) => length.saturating_mul(8),
+            _ => return None,
+        };
+        let elements = match self.count {
+            Some(count) => count,
+            None => 1,
+        };
+        Some(element.saturating_mul(elements))
+    }
+
     /// Bytes of one element in memory-mapped protocols; `None` where the protocol decides. An S7 STRING's
     /// two bytes of lengths are not counted.
     pub const fn element_bytes(self) -> Option<u32> {
