@@ -10,7 +10,8 @@ use tokio::time::Instant;
 
 use super::audit::What;
 use super::definition::ARGUMENTS;
-use super::engine::{Inner, Job, Tag, unwritten};
+use super::door::Job;
+use super::engine::{Inner, Tag, unwritten};
 use super::interlock;
 use super::note;
 use super::unit::{Unit, Written};

@@ -14,7 +14,8 @@
 //! | `token`, `claims`, `strict`, `key`, `password`, `login` | how somebody proves who they are |
 //! | `plain` | a request that is not signed, behind a password |
 //! | `permit`, `when`, `rate` | who may ask for what, and how often |
-//! | `engine` | the road up to the first write |
+//! | `engine` | the road, from the first row in the audit to the last |
+//! | `door` | everything that is looked at before a machine is touched |
 //! | `interlock`, `live` | what a command looks at, and how old it is |
 //! | `carry`, `unit` | writes, read-back, release; the machine that is held |
 //! | `memory`, `recover` | ids that were used; requests that a stop has cut off |
@@ -29,6 +30,7 @@ mod carry;
 pub mod claims;
 mod counters;
 pub mod definition;
+mod door;
 mod engine;
 mod guard;
 #[cfg(debug_assertions)]
