@@ -145,8 +145,14 @@ async fn kill_and_look(stage: &mut Stage, number: usize, case: &Case) {
     assert_eq!(stage.register(30).await, 0, "{what}: the strobe stands");
 
     // Whoever has asked hears of it, perhaps twice: the broker could not know that the request had arrived.
-    let answer = stage.answer(20).await.unwrap_or_else(|| panic!("{what}: no answer"));
-    assert_eq!((&answer["id"], &answer["state"]), (&json!(id), &end["state"]), "{what}: {answer}");
+    let answer = loop {
+        let answer = stage.answer(20).await.unwrap_or_else(|| panic!("{what}: no answer"));
+        // One of the request before may come once more.
+        if answer["id"] == id {
+            break answer;
+        }
+    };
+    assert_eq!(answer["state"], end["state"], "{what}: {answer}");
     assert_eq!(answer.get("reason"), end.get("reason"), "{what}: {answer}");
     // The journal says it, too.
     let said = eventually("the journal says how it ended", SOON, || {
@@ -163,7 +169,9 @@ async fn kill_and_look(stage: &mut Stage, number: usize, case: &Case) {
     assert!(stage.count(&id, What::Write) <= 3, "{what}");
     // Answers that came twice are no surprise to the next one.
     while let Some(answer) = stage.answer(0).await {
-        assert_eq!((&answer["id"], &answer["state"]), (&json!(id), &end["state"]), "{what}: {answer}");
+        if answer["id"] == id {
+            assert_eq!(answer["state"], end["state"], "{what}: {answer}");
+        }
     }
 
     // A repetition that a kill cuts off takes nothing away from what is known.
@@ -244,7 +252,7 @@ async fn kills_at_any_time_lose_no_end_and_no_command_acts_twice() {
             std::thread::spawn(move || ask_on(address, &sign, &next, &all))
         };
         let clients = [client(), client()];
-        tokio::time::sleep(Duration::from_millis(20 + random.below(600))).await;
+        tokio::time::sleep(Duration::from_millis(20 + random.below(1_000))).await;
         stage.kill();
         for client in clients {
             client.join().unwrap();

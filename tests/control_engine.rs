@@ -17,7 +17,6 @@ struct Hall {
     agent: Agent,
     control: Control,
     peer: Peer,
-    #[expect(dead_code, reason = "goes with the hall")]
     folder: tempfile::TempDir,
     number: u32,
 }
@@ -31,6 +30,11 @@ impl Hall {
 
     /// With a profile, and lines for `[control]`.
     async fn with(profile: &str, control: &str) -> Self {
+        Self::with_more(profile, control, "").await
+    }
+
+    /// And with tables besides.
+    async fn with_more(profile: &str, control: &str, more: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut peer = Peer::python("modbus_peer.py", &[]).await;
         for line in cell::READY {
@@ -38,7 +42,7 @@ impl Hall {
         }
         std::fs::write(folder.path().join("cell.toml"), profile).unwrap();
         let text = format!(
-            "[gateway]\nname = \"hall\"\n[mtconnect]\nenabled = false\n[control]\n{control}\n\
+            "[gateway]\nname = \"hall\"\n[mtconnect]\nenabled = false\n{more}\n[control]\n{control}\n\
              [[control.requester]]\nname = \"twin\"\nroles = [\"planner\"]\nsecret = \"{}\"\n\
              [[control.permit]]\nrole = \"planner\"\ndevices = [\"*\"]\ncommands = [\"*\"]\n{}",
             "s".repeat(40),
@@ -58,7 +62,7 @@ impl Hall {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(10), wait).await.expect("the machine is ready");
+        tokio::time::timeout(Duration::from_secs(20), wait).await.expect("the machine is ready");
     }
 
     async fn answer_is_gone(&mut self) {
@@ -68,9 +72,10 @@ impl Hall {
                 if self.control.submit(claim).await.unwrap().state == State::Done {
                     break;
                 }
+                tokio::time::sleep(Duration::from_millis(10)).await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(5), wait).await.expect("the answer goes");
+        tokio::time::timeout(Duration::from_secs(20), wait).await.expect("the answer goes");
     }
 
     fn claim(&mut self, command: &str, arguments: &Json) -> Claim {
@@ -146,7 +151,7 @@ async fn each_release_step_is_tried_whatever_became_of_the_one_before() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_that_was_not_read_lately_is_not_told_from_a_new_one() {
-    let profile = cell::PROFILE.replace(
+    let profile = cell::PROFILE.replace("max_age = \"10s\"", "max_age = \"1s\"").replace(
         "ack = { addr = \"holding:31\", type = \"u16\", group = \"fast\" }",
         "ack = { addr = \"holding:31\", type = \"u16\", group = \"once\" }",
     );
@@ -193,5 +198,47 @@ async fn whoever_asks_too_often_fills_neither_the_audit_nor_the_journal() {
     let next = hall.agent.view().journal.bounds().next;
     assert!(next - last < 20, "the machine's own values only: {}", next - last);
     assert_eq!(hall.control.status()[0].last.as_ref().unwrap().state, State::Done);
+    hall.agent.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_in_the_moment_that_the_machine_came_waits_until_it_is_read() {
+    let mut hall =
+        Hall::with(&cell::PROFILE.replace("fast = \"30ms\"", "fast = \"500ms\""), "burst = 1000").await;
+    while !hall.control.status()[0].is_up {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let end = hall.ask("relay", json!({ "on": true })).await;
+    assert_eq!(end.state, State::Done, "{end:?}");
+    hall.agent.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_refused_while_control_was_off_does_not_act_when_it_is_on_again() {
+    let mut hall = Hall::start().await;
+    hall.control.set_switch(false, "anna", "").unwrap();
+    let claim = hall.claim("relay", &json!({ "on": true }));
+    let end = hall.control.submit(claim.clone()).await.unwrap();
+    assert_eq!(end.reason, Some(Reason::ControlOff), "{end:?}");
+    hall.control.set_switch(true, "anna", "").unwrap();
+    let again = hall.control.submit(claim).await.unwrap();
+    assert_eq!(
+        (again.state, again.reason, again.replayed),
+        (State::Rejected, Some(Reason::ControlOff), true)
+    );
+    assert_eq!(hall.peer.say("writes").await, "0");
+    hall.agent.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_audit_and_the_switch_outlast_a_gateway_whose_journal_does_not() {
+    let mut hall = Hall::with_more(cell::PROFILE, "burst = 1000", "[journal]\ndurable = false").await;
+    hall.ready("Cell", "relay").await;
+    let end = hall.ask("relay", json!({ "on": true })).await;
+    assert_eq!((end.state, end.audit.0 > 0), (State::Done, true), "{end:?}");
+    hall.control.set_switch(false, "anna", "").unwrap();
+    let data = hall.folder.path().join("data");
+    assert!(data.join("audit").is_dir() && data.join("control.off").is_file());
+    assert!(!data.join("journal").exists(), "the journal was not to be kept");
     hall.agent.stop().await.unwrap();
 }

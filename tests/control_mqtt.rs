@@ -212,8 +212,9 @@ async fn a_request_that_comes_again_is_carried_out_once() {
     assert_eq!(started.payload.get("replayed"), None);
     stage.until_register(101, 0).await;
 
-    // … and after it was.
+    // … and after it was. Its acknowledgement is out only when the answer is counted.
     stage.set_register(102, 0).await;
+    stage.until("it is acknowledged", |health| health["answers"] == 3);
     between.cut();
     let again = scheduler.next().await;
     assert_eq!(

@@ -18,7 +18,7 @@ use serde_json::{Value as Json, json};
 use support::{cell, eventually, http};
 
 const SECRET: &str = "0123456789abcdef0123456789abcdef-twin";
-const SOON: Duration = Duration::from_secs(10);
+const SOON: Duration = Duration::from_secs(20);
 
 struct Hall {
     agent: Agent,
@@ -50,7 +50,7 @@ impl Hall {
         Self { agent, address, number: 0, folder }
     }
 
-    /// Waits until a command could be carried out, and sends it.
+    /// Sends a command, and waits for its end.
     fn ask(&mut self, command: &str, args: &Json) -> (u16, Json) {
         self.number += 1;
         let now = Timestamp::now().nanos() / 1_000_000_000;
@@ -116,7 +116,7 @@ async fn a_modbus_relay_is_switched_and_read_back_everywhere() {
     );
     let mut hall = Hall::start(cell::PROFILE, &device).await;
     hall.until("it is read", "M1_relay", "OFF");
-    assert_eq!(hall.current("M1_control"), "ENABLED");
+    hall.until("it is under control", "M1_control", "ENABLED");
     let end = hall.done("relay", &json!({ "on": true }));
     assert_eq!(end["readBack"], json!({ "relay": true }));
     assert_eq!(peer.say("get 1 coil 10 1").await, "true");
@@ -178,7 +178,7 @@ risk = "program"
 args = { name = { type = "string", max_len = 20, pattern = "[A-Z0-9_]+" } }
 require = 'item.exec == "READY"'
 write = [{ point = "program", value = "args.name" }, { point = "strobe", value = "7" }]
-verify = { point = "echo", equals = "7", within = "3s", refused = "echo == 7 && result != 0" }
+verify = { point = "echo", equals = "7", within = "10s", refused = "echo == 7 && result != 0" }
 finally = [{ point = "strobe", value = "0" }]
 "#;
     let mut peer = Peer::python("s7_peer.py", &[]).await;
@@ -270,7 +270,7 @@ risk = "setpoint"
 args = { line = { type = "int", min = -100, max = 100 } }
 require = "number(item.line) > -40000.0"
 write = [{ point = "number", value = "args.line" }]
-verify = { point = "number", equals = "args.line", within = "3s" }
+verify = { point = "number", equals = "args.line", within = "10s" }
 "#;
     let mut peer = Peer::python("opcua_peer.py", &["plain"]).await;
     let device = format!(
@@ -316,6 +316,7 @@ async fn a_dry_run_says_what_would_be_written_and_writes_nothing() {
         dry_run: true,
         reply_to: None,
     };
+    eventually("it takes a command", SOON, || control.is_ready("M1", "load").then_some(()));
     let begun = Instant::now();
     let end = control.submit(claim).await.unwrap();
     println!("{:?} {}", begun.elapsed(), end.to_json());

@@ -14,10 +14,10 @@ use support::eventually;
 use support::gateway::{Gateway, free_port};
 use support::source::Source;
 
-const SOON: Duration = Duration::from_secs(10);
+const SOON: Duration = Duration::from_secs(20);
 
 /// The longest pause between two attempts, and what connecting and the first reading take on a busy computer.
-const BACK: Duration = Duration::from_secs(10 + 1);
+const BACK: Duration = Duration::from_secs(10 + 10);
 
 fn configure(folder: &Path, http: u16, rest: &str) -> PathBuf {
     let text = format!(
@@ -84,6 +84,9 @@ async fn machines_are_back_soon_after_a_cut_of_thirty_seconds_and_the_others_nev
     let all =
         |wanted: &str| lines.iter().all(|(name, _)| availability(&gateway, name) == wanted).then_some(());
     eventually("every machine is connected", SOON * 2, || all("AVAILABLE"));
+    eventually("so is the other one", SOON, || {
+        (availability(&gateway, "stays") == "AVAILABLE").then_some(())
+    });
     let stayed = metric(&gateway, "guideway_adapter_sessions_total", "stays");
 
     // At first nothing comes back any more; when that was noticed, nobody gets a connection.
@@ -173,5 +176,5 @@ fn the_offset_of_a_machines_clock_is_measured_and_its_own_time_goes_with_the_val
     let current = gateway.get("/current?path=//DataItem[@id=\"execution\"]");
     assert!(current.contains(&format!("timestamp=\"{ahead}\"")), "{ahead}: {current}");
     let offset = metric(&gateway, "guideway_adapter_clock_offset_seconds", "machine");
-    assert!((3_590.0..=3_600.0).contains(&offset), "{offset}");
+    assert!((3_500.0..=3_600.0).contains(&offset), "{offset}");
 }

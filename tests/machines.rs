@@ -54,7 +54,7 @@ params = { base = { type = "int", default = 0 } }
 groups = { fast = "50ms" }
 [adapter]
 kind = "modbus"
-timeout = "500ms"
+timeout = "2s"
 [enums]
 state = { 0 = "READY", 1 = "ACTIVE", _ = "INTERRUPTED" }
 [points]

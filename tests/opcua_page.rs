@@ -47,7 +47,7 @@ fn the_python_program_lists_the_machines_and_follows_a_data_item() {
     let demo = Demo::start(folder.path());
     let text = program("python");
     assert!(text.contains("opc.tcp://127.0.0.1:4840"));
-    let text = text.replace("127.0.0.1:4840", &demo.opcua.to_string()).replace("sleep(10)", "sleep(2)");
+    let text = text.replace("127.0.0.1:4840", &demo.opcua.to_string()).replace("sleep(10)", "sleep(5)");
     let mut command = Command::new(python);
     command.args(["-c", &text]);
     let said = said(command);

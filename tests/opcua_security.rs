@@ -129,7 +129,7 @@ async fn a_client_is_refused_until_somebody_lets_it_in_and_again_after() {
     assert!(listed.contains("rejected (1)") && listed.contains("trusted (0)"), "{listed}");
     assert!(listed.contains("CN=hmi") && listed.contains("urn:test:client"), "{listed}");
     let fingerprint = listed.lines().nth(1).unwrap().trim().to_owned();
-    let told = eventually("the log says how to let it in", Duration::from_secs(5), || {
+    let told = eventually("the log says how to let it in", Duration::from_secs(20), || {
         let said = stage.gateway.said();
         said.contains(&format!("guideway opcua trust {}", &fingerprint[..8])).then_some(said)
     });
@@ -144,7 +144,7 @@ async fn a_client_is_refused_until_somebody_lets_it_in_and_again_after() {
     // A file that was put there by hand is as good, whatever its name.
     let own = stage.path().join("hmi/own/cert.der");
     std::fs::copy(own, stage.path().join("data/opcua/trusted/the hmi of line 3.crt")).unwrap();
-    eventually("it is found", Duration::from_secs(5), || {
+    eventually("it is found", Duration::from_secs(20), || {
         stage.opcua(&["trust"]).contains("rejected (0)").then_some(())
     });
     connect().await.unwrap().disconnect().await.unwrap();

@@ -207,7 +207,7 @@ fn the_demo_shows_machines_that_run_on_every_face() {
     let current = http::get(demo.http, "/current?path=//Device[@name='PressCell']").body;
     assert!(current.contains("<Entry key=\"state\">done</Entry>"), "a twin sees how it ended: {current}");
     let url = format!("http://{}", demo.http);
-    let tapped = guideway(&["tap", &url, "--path", "//Linear", "--for", "2s"], folder.path());
+    let tapped = guideway(&["tap", &url, "--path", "//Linear", "--for", "10s"], folder.path());
     let lines = String::from_utf8_lossy(&tapped.stdout).into_owned();
     assert!(tapped.status.success() && lines.contains("guideway-sim-mill/mill_x_"), "{tapped:?}");
     let tapped = guideway(&["tap", &url, "--path", "//Linear[", "--for", "2s"], folder.path());

@@ -66,12 +66,12 @@ fn a_face_that_lies_is_found_out_and_the_item_is_named() {
     let url = format!("mqtt://127.0.0.1:{}", broker.port);
     let watched = std::thread::scope(|scope| {
         let watched =
-            scope.spawn(|| stage.guideway(&["verify", &http, &url, "--for", "4s", "--patience", "1s"]));
+            scope.spawn(|| stage.guideway(&["verify", &http, &url, "--for", "8s", "--patience", "1s"]));
         let health = gateway.health();
         let instance = health["instanceId"].as_u64().unwrap();
         // Somebody else publishes in the gateway's name what was never so: verify may not have connected
         // yet, so it is said again and again, with sequences that are still to come.
-        for round in 0..8_u64 {
+        for round in 0..20_u64 {
             machine.say(&format!("|xpos|{}\n", round + 2));
             let next = gateway.next_sequence() + 1;
             let lie = format!(

@@ -184,7 +184,8 @@ impl Agent {
         let control = (!reaches.is_empty()).then(|| {
             let context = control::Context {
                 gateway: gateway.as_ref().into(),
-                data_dir: durable.map(Path::to_owned),
+                // The audit is kept also where the journal is not.
+                data_dir: surroundings.data_dir.clone(),
                 journal: journal.clone(),
                 model: shared.clone(),
                 notes,

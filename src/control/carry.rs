@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::audit::What;
 use super::definition::ARGUMENTS;
-use super::door::Job;
+use super::door::{Job, stands};
 use super::engine::{Inner, Tag, unwritten};
 use super::interlock;
 use super::note;
@@ -25,7 +25,7 @@ const RELEASE_LAST: Duration = Duration::from_secs(10);
 /// How it ended when it did not end well.
 type Fault = (State, Reason, String);
 
-/// When a write was handed to the adapter, and when it was known to be taken.
+/// When the first write was handed to the adapter, and when the last was known to be taken.
 #[derive(Clone, Copy)]
 struct Moment {
     sent: Timestamp,
@@ -97,7 +97,10 @@ impl Inner {
                 self.log_outcome(What::Written, tag, index, &Outcome::NotSent(fault.2.clone()));
                 return Err(fault);
             }
-            moment.sent = Timestamp::now();
+            // An answer may come to the first of several already.
+            if index == 0 {
+                moment.sent = Timestamp::now();
+            }
             let outcome = job.unit.write(room, &claim.id, write, self.write_timeout()).await;
             moment.taken = Timestamp::now();
             self.log_outcome(What::Written, tag, index, &outcome);
@@ -130,7 +133,11 @@ impl Inner {
         if claim.expires.nanos() <= Timestamp::now().nanos() {
             return Err((Reason::Expired, format!("it expired at {}", claim.expires)));
         }
-        self.inputs(&job.definition, &job.unit, job.arguments.clone()).map(drop)
+        self.inputs(&job.definition, &job.unit, job.arguments.clone())?;
+        if let (Some(verify), Some(expected)) = (&job.definition.verify, &job.expected) {
+            stands(&job.definition, verify, &job.unit, expected)?;
+        }
+        Ok(())
     }
 
     /// Waits for what has to be read back.

@@ -75,9 +75,6 @@ impl Inner {
         if let Err(detail) = self.permits.covers(&claim.requester, &unit.machine.name, &claim.command, now) {
             return refused(Reason::NotPermitted, detail);
         }
-        if let Some(off) = self.off(&self.look()) {
-            return refused(Reason::ControlOff, off);
-        }
         if claim.expires.nanos() <= now.nanos() {
             return refused(Reason::Expired, format!("it expired at {}, and now is {now}", claim.expires));
         }
@@ -99,6 +96,10 @@ impl Inner {
                     "more requests are valid than can be remembered; let them be valid for a shorter time";
                 return refused(Reason::RateLimited, detail.to_owned());
             }
+        }
+        // From here on the id is used: what was refused while control was off must not act once it is on again.
+        if let Some(off) = self.off(&self.look()) {
+            return Door::Refused(Reason::ControlOff, off, Weight::Counts);
         }
         self.prepare(claim, unit, definition)
             .unwrap_or_else(|(reason, detail)| Door::Refused(reason, detail, Weight::Counts))
@@ -223,7 +224,7 @@ impl Inner {
 /// # Errors
 /// Where it must not: that it does, or that nobody knows. An old answer that is first read after the writes would be
 /// taken for the new one.
-fn stands(
+pub(super) fn stands(
     definition: &Definition,
     verify: &Verify,
     unit: &Unit,

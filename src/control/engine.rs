@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use guideway_contract::{Timestamp, Value};
+use guideway_contract::{Native, Timestamp, Value};
 use parking_lot::Mutex;
 use serde_json::{Map, Value as Json};
 use smol_str::SmolStr;
@@ -24,7 +24,7 @@ use super::recover::Orphan;
 use super::rows::{clean, end_row, request_row, short, stamped};
 use super::token::Tokens;
 use super::unit::Unit;
-use super::{Claim, Controlled, End, Options, Reason, ReplyTo, State, Switch};
+use super::{Claim, Controlled, Definition, End, Options, Reason, ReplyTo, State, Switch};
 use crate::device_model::SharedModel;
 use crate::journal::Journal;
 
@@ -32,6 +32,12 @@ use crate::journal::Journal;
 const MOST_ARGUMENTS: usize = 16 * 1_024;
 /// How long after the start a request that nobody waits for waits for its machine.
 const MACHINES_PATIENCE: Duration = Duration::from_secs(10);
+/// How long after its session came up a machine may take until it has been read for the first time. A request that comes
+/// before waits for it.
+const FIRST_READINGS: Duration = Duration::from_secs(3);
+/// How often it is looked whether it has been.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+
 pub(super) struct Inner {
     pub(super) options: Options,
     pub(super) machines: Vec<Arc<Controlled>>,
@@ -140,6 +146,7 @@ impl Inner {
         let _ = self.recovered.subscribe().wait_for(|done| *done).await;
         let Entered { claim, oversized, early, tag } = entered;
         self.machine_is_back(&claim).await;
+        self.machine_is_read(&claim).await;
         let end =
             |reason, detail: String| End::rejected(&claim.id, &claim.device, &claim.command, reason, detail);
         let early = early
@@ -225,6 +232,28 @@ impl Inner {
         let _ = tokio::time::timeout_at(self.started + MACHINES_PATIENCE, up).await;
     }
 
+    /// Right after a session came up what a command looks at may not have been read yet: that takes a moment, and is no
+    /// reason to refuse.
+    async fn machine_is_read(&self, claim: &Claim) {
+        let Ok(unit) = self.unit(&claim.device) else { return };
+        let Some(definition) = unit.machine.command(&claim.command) else { return };
+        // What an item is made of is read before the item has its value.
+        while unit.live.up_for().is_some_and(|time| time < FIRST_READINGS) && !self.is_read(definition, unit)
+        {
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    }
+
+    /// Whether everything that a command looks at has been read.
+    fn is_read(&self, definition: &Definition, unit: &Unit) -> bool {
+        let verified = definition.verify.iter().map(|verify| verify.point);
+        verified.into_iter().all(|point| unit.live.point(point).is_some())
+            && !matches!(
+                self.inputs(definition, unit, Native::Record([].into())),
+                Err((Reason::Unavailable, _))
+            )
+    }
+
     /// Why nothing is carried out, if so.
     pub(super) fn off(&self, switch: &Switch) -> Option<String> {
         (!switch.on).then(|| {
@@ -296,10 +325,13 @@ impl Inner {
         let of = unit.cloned().or_else(|| self.unit(&claim.device).ok().cloned());
         if let Some(unit) = of {
             // What is told to whoever looks must not say who may what.
-            if end.reason != Some(Reason::NotPermitted) {
+            let mut told = end.clone();
+            if end.reason == Some(Reason::NotPermitted) {
+                told.detail.clear();
+            } else {
                 unit.ended(&end);
             }
-            note::send(&self.notes, &unit.machine.told, note::ended(claim, &claim.arguments, &end)).await;
+            note::send(&self.notes, &unit.machine.told, note::ended(claim, &claim.arguments, &told)).await;
         }
         end
     }

@@ -106,7 +106,7 @@ impl Guard {
             if let Some(path) = &self.own {
                 switch::remove(path)?;
             }
-            (state.off, state.on) = (None, switched);
+            (state.off, state.on, state.last_on) = (None, switched, true);
         } else {
             // Off at once, even if the disk does not take it.
             state.off = Some(switched);

@@ -29,7 +29,8 @@ pub struct Live {
 
 #[derive(Debug)]
 struct State {
-    is_up: bool,
+    /// Since when the session is up.
+    up: Option<Instant>,
     points: Vec<Option<Seen>>,
     /// When anything last arrived.
     heard: Option<Instant>,
@@ -57,7 +58,7 @@ impl Live {
                 *needed = true;
             }
         }
-        let state = State { is_up: false, points: vec![None; needed.len()], heard: None };
+        let state = State { up: None, points: vec![None; needed.len()], heard: None };
         Self {
             mapping,
             needed,
@@ -71,7 +72,8 @@ impl Live {
     pub fn connected(&self) {
         let mut state = self.state.lock();
         state.points.fill(None);
-        (state.is_up, state.heard) = (true, Some(Instant::now()));
+        let now = Some(Instant::now());
+        (state.up, state.heard) = (now, now);
         drop(state);
         self.changes.send_modify(|count| *count += 1);
     }
@@ -80,14 +82,18 @@ impl Live {
     pub fn disconnected(&self) {
         let mut state = self.state.lock();
         state.points.fill(None);
-        (state.is_up, state.heard) = (false, None);
+        (state.up, state.heard) = (None, None);
         drop(state);
         self.changes.send_modify(|count| *count += 1);
     }
 
     /// Takes note of what arrived.
     pub fn take(&self, batch: &RawBatch) {
-        let at = Instant::now();
+        // It may have waited for the ingest thread.
+        let waited = Timestamp::now().nanos().saturating_sub(batch.arrival.nanos());
+        let waited = Duration::from_nanos(u64::try_from(waited).unwrap_or_default());
+        let now = Instant::now();
+        let at = now.checked_sub(waited).unwrap_or(now);
         let mut state = self.state.lock();
         state.heard = Some(at);
         for reading in &batch.readings {
@@ -104,7 +110,12 @@ impl Live {
 
     /// Whether the session is up.
     pub fn is_up(&self) -> bool {
-        self.state.lock().is_up
+        self.state.lock().up.is_some()
+    }
+
+    /// For how long the session has been up.
+    pub fn up_for(&self) -> Option<Duration> {
+        self.state.lock().up.map(|since| since.elapsed())
     }
 
     /// Moves with everything that arrives, and with the session.

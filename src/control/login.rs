@@ -46,8 +46,9 @@ impl Logins {
         let login = self.known.iter().find(|login| login.name == name);
         // Somebody who does not exist costs the same time, so that it does not tell who does.
         let hash = login.or(self.known.first())?.hash.clone();
-        self.tries.take(login.map_or(STRANGERS, |login| &login.name)).ok()?;
         let permit = self.permits.clone().acquire_owned().await.ok()?;
+        // Not before: whoever waits with the right password must not count as one with a wrong one meanwhile.
+        self.tries.take(login.map_or(STRANGERS, |login| &login.name)).ok()?;
         let given = given.to_owned();
         let checked = tokio::task::spawn_blocking(move || {
             let _permit = permit;

@@ -36,7 +36,7 @@ impl Stage {
         let mut requester = Peer::python_on("mqtt_requester.py", &broker.port.to_string(), &[]).await;
         assert_eq!(requester.say("sub guideway/hall/control/response/scheduler/#").await, "ok");
         // Long enough for whoever is to hit it while it waits for an answer.
-        let profile = cell::PROFILE.replace("timeout = \"500ms\"", "timeout = \"5s\"");
+        let profile = cell::PROFILE.replace("timeout = \"2s\"", "timeout = \"5s\"");
         assert_ne!(profile, cell::PROFILE);
         std::fs::write(folder.path().join("cell.toml"), profile).unwrap();
         let port = free_port();

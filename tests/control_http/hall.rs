@@ -107,7 +107,7 @@ pub(crate) struct Hall {
 
 impl Hall {
     pub(crate) async fn start() -> Self {
-        Self::with("http = true\nburst = 1000\nwrite_timeout = \"600ms\"", "address = \"127.0.0.1\"").await
+        Self::with("http = true\nburst = 1000", "address = \"127.0.0.1\"").await
     }
 
     /// With lines for `[control]` and for `[mtconnect]`.
@@ -117,9 +117,9 @@ impl Hall {
         for line in cell::READY {
             assert_eq!(peer.say(line).await, "ok", "{line}");
         }
-        cell::write(folder.path());
+        cell::write_patient(folder.path());
         let text = format!(
-            "[gateway]\nname = \"hall\"\n[mtconnect]\nport = 0\n{mtconnect}\n[control]\n{control}\n\
+            "[gateway]\nname = \"hall\"\nshutdown_timeout = \"100s\"\n[mtconnect]\nport = 0\n{mtconnect}\n[control]\n{control}\n\
              [[control.requester]]\nname = \"twin\"\nroles = [\"planner\"]\nsecret = \"{SECRET}\"\n\
              [[control.requester]]\nname = \"guest\"\nroles = [\"visitor\"]\nsecret = \"{}\"\n\
              [[control.requester]]\nname = \"anna\"\nroles = [\"planner\"]\npassword = '{}'\n\

@@ -51,7 +51,7 @@ async fn a_body_has_to_say_its_length_and_to_be_short() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_body_that_does_not_come_is_waited_for_a_moment_only() {
-    let mut hall = hall("header_timeout = \"400ms\"").await;
+    let mut hall = hall("header_timeout = \"2s\"").await;
     let before = hall.writes().await;
     let whole = post("/control/Cell/relay", "", &hall.signed("relay", json!({ "on": true })));
     let mut slow = Client::new(hall.address).await;

@@ -26,7 +26,7 @@ version = "1.0.0"
 groups = { fast = "50ms" }
 [adapter]
 kind = "modbus"
-timeout = "500ms"
+timeout = "2s"
 [points]
 job = { addr = "holding:100", type = "u16", group = "fast", access = "rw" }
 start = { addr = "holding:101", type = "u16", group = "fast", access = "rw" }
@@ -38,7 +38,7 @@ job = { at = "Controller/Path[path]", type = "LINE_NUMBER.ABSOLUTE", value = "in
 risk = "setpoint"
 args = { value = { type = "int", min = 0, max = 999 } }
 write = [{ point = "job", value = "args.value" }]
-verify = { point = "job", equals = "args.value", within = "3s" }
+verify = { point = "job", equals = "args.value", within = "10s" }
 # The machine, which is the test here, says when it has started.
 [commands.start]
 risk = "motion"
@@ -94,8 +94,12 @@ impl Stage {
         let gateway = Gateway::start(&self.configuration, self.folder.path(), self.http);
         eventually("the request topics are followed, and the machine is read", SOON, || {
             let health = gateway.health();
-            let reads = health["control"]["devices"]["Cell-1"]["connected"] == true;
-            (reads && health["controlMqtt"][0]["state"] == "connected").then_some(())
+            let is_followed = health["controlMqtt"][0]["state"] == "connected";
+            let current = gateway.get("/current");
+            let document = roxmltree::Document::parse(&current).unwrap();
+            let job = document.descendants().find(|node| node.attribute("dataItemId") == Some("Cell-1_job"));
+            let is_read = job.and_then(|node| node.text()).is_some_and(|text| text != "UNAVAILABLE");
+            (is_followed && is_read).then_some(())
         });
         self.gateway = Some(gateway);
     }

@@ -16,7 +16,7 @@ use super::support::cell;
 
 pub const SECRET: &str = "0123456789abcdef0123456789abcdef-twin";
 pub const OTHER: &str = "another secret that is long enough, 37";
-pub const SOON: Duration = Duration::from_secs(10);
+pub const SOON: Duration = Duration::from_secs(30);
 
 /// Who may what. Every requester but the planner lacks something.
 pub const WHO: &str = r#"

@@ -94,7 +94,7 @@ pub async fn states(hall: &mut Hall) {
     assert_eq!(hall.peer.say("set 1 holding 31 0").await, "ok");
     hall.until("it is gone", || hall.control.is_ready("Cell", "load")).await;
 
-    // Nothing answers the handshake: it runs for four seconds.
+    // Nothing answers the handshake: it runs for eight seconds.
     let running = hall.wish("load", load.clone());
     let signed = hall.sign(&running);
     let claim = hall.control.open(Face::Mqtt, signed.as_bytes(), None).unwrap();

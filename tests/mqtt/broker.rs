@@ -1,7 +1,6 @@
 //! A real mosquitto, and a real subscriber to it.
 
 use std::io::{BufRead, BufReader};
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
@@ -71,7 +70,7 @@ impl Broker {
         }
         let folder = tempfile::tempdir().unwrap();
         let extra = extra(folder.path());
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = guideway_contract::kit::free_port();
         let access = if extra.contains("allow_anonymous") { "" } else { "allow_anonymous true" };
         let window = if extra.contains("max_inflight_messages") { "" } else { "max_inflight_messages 0" };
         // Not `max_queued_messages 0` (unlimited): with that mosquitto 2.0.11 ends a connection after

@@ -151,7 +151,9 @@ async fn without_a_broker_the_destination_tries_again_and_says_why() {
     // A port on which nothing listens.
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let running = machine.start(&format!("name = 'a'\nurl = 'mqtt://127.0.0.1:{port}'\nlayout = 'uns'"));
-    let status = running.wait("the failure", |status| status.state == State::Waiting).await;
+    let status = running
+        .wait("the failure", |status| status.state == State::Waiting && status.last_error.is_some())
+        .await;
     assert!(status.last_error.unwrap().contains("refused"));
     running.stop().await;
 }

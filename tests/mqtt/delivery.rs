@@ -72,6 +72,8 @@ async fn a_broker_that_is_killed_in_the_middle_of_a_stream_gets_everything() {
         ));
         let next = interrupt(&mut machine, &running, &mut broker, Broker::kill).await;
         running.wait_until_sent().await;
+        // The broker has it before its log does.
+        broker.wait_for_log(&format!("'sequence/{}'", next - 1));
         let mut seen = HashSet::new();
         let sequences: Vec<u64> = broker
             .log_lines("Received PUBLISH")
@@ -153,7 +155,7 @@ async fn a_destination_that_ended_abruptly_repeats_but_loses_nothing() {
     for _ in 0..3 {
         let running = machine.start(&options(&broker, ""));
         let before = running.status().cursor;
-        running.wait("some progress", |status| status.cursor > before + 500).await;
+        running.wait("some progress", |status| status.cursor > before + 500 || status.cursor >= next).await;
         running.destination.abort();
     }
     let running = machine.start(&options(&broker, ""));

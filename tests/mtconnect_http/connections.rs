@@ -83,7 +83,7 @@ async fn old_clients_are_answered_in_their_way() {
 
 #[tokio::test]
 async fn a_client_that_sends_its_head_too_slowly_is_told_so() {
-    let stage = Stage::with(|options| options.header_timeout = Duration::from_millis(50), 64);
+    let stage = Stage::with(|options| options.header_timeout = Duration::from_millis(500), 64);
     let mut slow = stage.connect().await;
     slow.send("GET /current HTTP/1.1\r\nX: ").await;
     let response = slow.response().await;
@@ -134,7 +134,7 @@ async fn stopping_ends_idle_connections_and_the_port_is_free() {
     stage.cancel.cancel();
     let started = tokio::time::Instant::now();
     timeout(PATIENCE, stage.serving).await.expect("in time").expect("no panic").expect("no error");
-    assert!(started.elapsed() < Duration::from_secs(3));
+    assert!(started.elapsed() < Duration::from_secs(10));
     assert!(idle.ends().await);
     std::net::TcpListener::bind(stage.address).expect("a free port");
 }

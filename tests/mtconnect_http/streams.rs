@@ -75,8 +75,8 @@ async fn a_stream_without_from_begins_at_the_oldest() {
 async fn a_quiet_stream_has_heartbeats_that_say_how_far_it_is() {
     let stage = Stage::new();
     let next = stage.journal.bounds().next;
-    let mut client = open(&stage, &format!("/sample?interval=10&heartbeat=50&from={next}&{XPOS}")).await;
     let started = Instant::now();
+    let mut client = open(&stage, &format!("/sample?interval=10&heartbeat=50&from={next}&{XPOS}")).await;
     let beat = client.part().await.expect("a part");
     assert!(sequences(&beat).is_empty());
     assert_eq!(header(&beat, "nextSequence"), next);
@@ -84,13 +84,16 @@ async fn a_quiet_stream_has_heartbeats_that_say_how_far_it_is() {
     // What does not match wakes nobody, but the heartbeat has moved on.
     stage.append([("l_pos", Value::Number(1.0)), ("l_pos", Value::Number(2.0))]);
     let mut beat = client.part().await.expect("a part");
-    if header(&beat, "nextSequence") == next {
+    while header(&beat, "nextSequence") == next {
         beat = client.part().await.expect("a part");
     }
     assert!(sequences(&beat).is_empty());
     assert_eq!(header(&beat, "nextSequence"), next + 2);
     stage.positions(7, 1);
-    let part = client.part().await.expect("a part");
+    let mut part = client.part().await.expect("a part");
+    while sequences(&part).is_empty() {
+        part = client.part().await.expect("a part");
+    }
     assert_eq!(sequences(&part), [next + 2]);
 }
 
@@ -100,18 +103,18 @@ async fn interval_is_the_least_gap_between_parts() {
     let next = stage.journal.bounds().next;
     let mut client = open(&stage, &format!("/sample?interval=100&from={next}")).await;
     settled(&stage, 1).await;
+    let begun = Instant::now();
     stage.positions(0, 1);
     client.part().await.expect("the first part");
-    let mut last = Instant::now();
     for round in 0..3 {
         // Two batches while the gap lasts: they share a part.
         stage.positions(round, 1);
         stage.positions(round, 1);
         let part = client.part().await.expect("a part");
         assert_eq!(sequences(&part).len(), 2);
-        assert!(last.elapsed() >= Duration::from_millis(80), "{:?}", last.elapsed());
-        last = Instant::now();
     }
+    // Of all together: a part that is read late does not come late.
+    assert!(begun.elapsed() >= Duration::from_millis(300), "{:?}", begun.elapsed());
 }
 
 #[tokio::test]
@@ -241,11 +244,7 @@ async fn stopping_ends_streams_with_their_closing_boundary() {
         clients.push(open(&stage, target).await);
     }
     stage.cancel.cancel();
-    timeout(Duration::from_secs(3), stage.serving)
-        .await
-        .expect("in time")
-        .expect("no panic")
-        .expect("no error");
+    timeout(PATIENCE, stage.serving).await.expect("in time").expect("no panic").expect("no error");
     for mut client in clients {
         while client.part().await.is_some() {}
         assert!(client.ends().await);
@@ -264,11 +263,7 @@ async fn a_client_that_does_not_read_does_not_hold_up_the_end() {
     };
     timeout(PATIENCE, wait).await.expect("a part");
     stage.cancel.cancel();
-    timeout(Duration::from_secs(4), stage.serving)
-        .await
-        .expect("in time")
-        .expect("no panic")
-        .expect("no error");
+    timeout(PATIENCE, stage.serving).await.expect("in time").expect("no panic").expect("no error");
     drop(stuck);
 }
 

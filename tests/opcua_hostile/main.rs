@@ -51,7 +51,7 @@ impl Stage {
         wire.open(uri::NONE);
         let endpoints = wire.ask(ids::GET_ENDPOINTS, &wire::get_endpoints(self.port));
         assert_eq!(endpoints.service(), ids::GET_ENDPOINTS_RESPONSE);
-        assert!(begun.elapsed() < Duration::from_secs(2), "served after {:?}", begun.elapsed());
+        assert!(begun.elapsed() < Duration::from_secs(10), "served after {:?}", begun.elapsed());
     }
 }
 
@@ -62,12 +62,12 @@ fn connections_that_say_nothing_have_a_limit_and_end() {
     let mut idle: Vec<TcpStream> =
         (0..200).map(|_| TcpStream::connect(("127.0.0.1", stage.port)).unwrap()).collect();
     // Three quarters of them for one address.
-    eventually("the surplus is turned away", Duration::from_secs(5), || {
+    eventually("the surplus is turned away", Duration::from_secs(20), || {
         (stage.opcua("turnedAway") >= 170).then_some(())
     });
     assert_eq!(stage.opcua("connections"), 30);
     assert!(stage.gateway.resident_kib() < before + SLACK);
-    eventually("those that say nothing are ended", Duration::from_secs(15), || {
+    eventually("those that say nothing are ended", Duration::from_secs(30), || {
         (stage.opcua("connections") == 0).then_some(())
     });
     // They were told why.
@@ -170,7 +170,7 @@ fn sessions_without_security_leave_room_for_those_with() {
         }
     }
     assert_eq!(taken, 15, "three quarters of twenty");
-    eventually("they are counted", Duration::from_secs(3), || (stage.opcua("sessions") == 15).then_some(()));
+    eventually("they are counted", Duration::from_secs(20), || (stage.opcua("sessions") == 15).then_some(()));
     stage.assert_serves();
 }
 
@@ -204,6 +204,6 @@ fn the_gateway_stops_soon_although_clients_stall() {
     let silent = TcpStream::connect(("127.0.0.1", stage.port)).unwrap();
     let (status, took) = stage.gateway.terminate();
     assert!(status.success(), "{status}");
-    assert!(took < Duration::from_secs(3), "it took {took:?}");
+    assert!(took < Duration::from_secs(10), "it took {took:?}");
     drop((stalled, idle, silent));
 }

@@ -32,7 +32,7 @@ version = "1.0.0"
 groups = { fast = "10ms" }
 [adapter]
 kind = "modbus"
-timeout = "500ms"
+timeout = "2s"
 [points]
 target = { addr = "holding:40", type = "u16", scale = 0.1, access = "rw", group = "fast" }
 speed = { addr = "holding:41", type = "u16", scale = 0.1, group = "fast" }
@@ -45,9 +45,9 @@ about = "Sets the spindle's speed"
 risk = "setpoint"
 args = { speed = { type = "float", min = 0, max = 6000, units = "REVOLUTION/MINUTE" } }
 require = 'item.avail == "AVAILABLE"'
-max_age = "1s"
+max_age = "10s"
 write = [{ point = "target", value = "args.speed" }]
-verify = { point = "target", equals = "args.speed", within = "2s", tolerance = 0.05 }
+verify = { point = "target", equals = "args.speed", within = "10s", tolerance = 0.05 }
 bind = "target"
 "#;
 

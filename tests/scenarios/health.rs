@@ -24,7 +24,7 @@ version = "1.0.0"
 groups = { fast = "30ms" }
 [adapter]
 kind = "modbus"
-timeout = "500ms"
+timeout = "2s"
 [enums]
 exec = { 0 = "READY", 1 = "ACTIVE", 2 = "FEED_HOLD", _ = "UNAVAILABLE" }
 estop = { true = "ARMED", false = "TRIGGERED" }
@@ -42,9 +42,9 @@ hold = { at = "Controller/Path[path]", type = "ACTUATOR_STATE", value = 'hold ? 
 about = "Holds the feed"
 risk = "motion"
 require = 'item.exec == "ACTIVE" && item.estop == "ARMED"'
-max_age = "1s"
+max_age = "10s"
 write = [{ point = "hold", value = "true" }]
-verify = { point = "state", equals = "2", within = "5s" }
+verify = { point = "state", equals = "2", within = "10s" }
 "#;
 
 /// The twin may hold the feed; the visitor is known, and may not.

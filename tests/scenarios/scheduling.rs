@@ -23,9 +23,9 @@ about = "Hands a job over"
 risk = "program"
 args = { job = { type = "string", max_len = 16, pattern = "[A-Z0-9-]+" } }
 require = 'item.exec == "READY"'
-max_age = "1s"
+max_age = "10s"
 write = [{ point = "job", value = "args.job" }, { point = "strobe", value = "21" }]
-verify = { point = "echo", equals = "21", within = "5s" }
+verify = { point = "echo", equals = "21", within = "10s" }
 finally = [{ point = "strobe", value = "0" }]
 "#;
 
@@ -36,7 +36,7 @@ version = "1.0.0"
 groups = { fast = "30ms" }
 [adapter]
 kind = "modbus"
-timeout = "500ms"
+timeout = "2s"
 [points]
 state = { addr = "holding:0", type = "u16", group = "fast" }
 parts = { addr = "holding:1", type = "u16", group = "fast" }
@@ -52,7 +52,7 @@ version = "1.0.0"
 groups = { fast = "30ms" }
 [adapter]
 kind = "s7"
-timeout = "500ms"
+timeout = "2s"
 [points]
 state = { addr = "DB1.DBW0", type = "i16", group = "fast" }
 parts = { addr = "DB1.DBW2", type = "i16", group = "fast" }

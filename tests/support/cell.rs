@@ -10,7 +10,7 @@ version = "1.0.0"
 groups = { fast = "30ms", once = "connect" }
 [adapter]
 kind = "modbus"
-timeout = "500ms"
+timeout = "2s"
 [enums]
 exec = { 0 = "READY", 1 = "ACTIVE", 2 = "STOPPED", _ = "UNAVAILABLE" }
 estop = { true = "ARMED", false = "TRIGGERED" }
@@ -43,16 +43,16 @@ about = "Switches the relay"
 risk = "motion"
 args = { on = { type = "bool", about = "Whether it is on" } }
 require = 'item.exec != "ACTIVE" && item.estop == "ARMED" && item.system != "FAULT"'
-max_age = "1s"
+max_age = "10s"
 write = [{ point = "relay", value = "args.on" }]
-verify = { point = "relay", equals = "args.on", within = "2s" }
+verify = { point = "relay", equals = "args.on", within = "10s" }
 
 # A setpoint with a scale, bound to its variable.
 [commands.set_level]
 risk = "setpoint"
 args = { level = { type = "float", min = 0, max = 100, units = "PERCENT" } }
 write = [{ point = "level", value = "args.level" }]
-verify = { point = "level", equals = "args.level", within = "2s", tolerance = 0.05 }
+verify = { point = "level", equals = "args.level", within = "10s", tolerance = 0.05 }
 bind = "level"
 
 # A program is selected by name and number, with strobe and echo.
@@ -60,7 +60,7 @@ bind = "level"
 risk = "program"
 args = { name = { type = "string", max_len = 16, pattern = "[A-Z0-9]+" }, job = { type = "int", min = 1, max = 999 } }
 require = 'item.exec == "READY" && item.system == "NORMAL"'
-max_age = "1s"
+max_age = "10s"
 write = [{ point = "name", value = "args.name" }, { point = "job", value = "args.job" }, { point = "cmd", value = "11" }]
 verify = { point = "ack", equals = "11", within = "1s", refused = "result != 0" }
 finally = [{ point = "cmd", value = "0" }]
@@ -91,7 +91,7 @@ pub fn write(folder: &Path) {
 
 /// The same with a handshake that is waited for long enough to look what goes on meanwhile, also where much else does.
 pub fn write_patient(folder: &Path) {
-    let profile = PROFILE.replace("within = \"1s\"", "within = \"4s\"");
+    let profile = PROFILE.replace("within = \"1s\"", "within = \"8s\"");
     std::fs::write(folder.join("cell.toml"), profile).unwrap();
 }
 

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
+pub use guideway_contract::kit::free_port;
+
 use super::{eventually, http};
 
 pub struct Gateway {
@@ -43,7 +45,7 @@ impl Gateway {
             .spawn()
             .unwrap();
         let mut gateway = Self { child, address, log };
-        eventually("the gateway is ready", Duration::from_secs(30), || {
+        eventually("the gateway is ready", Duration::from_secs(120), || {
             if let Some(status) = gateway.child.try_wait().unwrap() {
                 // The row may come before anybody has looked whether it is ready.
                 if halt.is_some() {
@@ -118,9 +120,4 @@ impl Drop for Gateway {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-/// A port that was free a moment ago.
-pub fn free_port() -> u16 {
-    std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
 }

@@ -102,23 +102,35 @@ impl Session<'_> {
     }
 
     async fn write(&mut self, writing: Writing, deadline: Instant, begun: bool) -> Result<(), Stop> {
-        let mut begun = begun;
+        // Of a value that takes several requests, what is not known to be whole is not known at all.
+        let mut is_partly_done = false;
         for (place, payload) in pieces(writing.parts, self.limits.write()) {
             let within = self.config.timeout.min(deadline.saturating_duration_since(Instant::now()));
             if within.is_zero() {
                 let why = "no time was left to write it".to_owned();
-                return Err(if begun { Outcome::Refused(why) } else { Outcome::NotSent(why) }.into());
+                return Err(match (is_partly_done, begun) {
+                    (true, _) => Outcome::Unknown(format!("a part of it was written: {why}")),
+                    (false, true) => Outcome::Refused(why),
+                    (false, false) => Outcome::NotSent(why),
+                }
+                .into());
             }
-            begun = true;
             let answer = self.ask(within, |reference| job::write(reference, place, &payload)).await;
             let answer =
                 answer.and_then(|(reference, pdu)| job::write_reply(&pdu, reference).map_err(broken));
             match answer {
-                Ok(Ok(())) => {}
+                Ok(Ok(())) => is_partly_done = true,
                 Ok(Err(denial)) => {
                     let bytes = if let Payload::Bytes(bytes) = &payload { bytes.len() } else { 1 };
                     let end = place.start + u32::try_from(bytes).unwrap_or(u32::MAX);
-                    return Err(Outcome::Refused(denial.about(place, end)).into());
+                    let why = denial.about(place, end);
+                    return Err(match is_partly_done {
+                        true => {
+                            Outcome::Unknown(format!("a part of it was written, and the rest refused: {why}"))
+                        }
+                        false => Outcome::Refused(why),
+                    }
+                    .into());
                 }
                 Err(end) => {
                     let outcome = Outcome::Unknown(format!("it was sent, and no answer came: {end}"));

@@ -182,7 +182,7 @@ pub(super) struct Session {
     client: Client,
     limits: Limits,
     driver: JoinHandle<Ended>,
-    incoming: Option<mpsc::Receiver<Box<Incoming>>>,
+    incoming: Option<mpsc::Receiver<Event>>,
 }
 
 impl Session {
@@ -216,7 +216,7 @@ impl Session {
         (&mut self.driver).await.unwrap_or_else(|error| Ended::lost(&error))
     }
 
-    /// Waits for the end of the connection or, while `listening`, for a message. Not to be called again after the end.
+    /// Waits for the end of the connection or, while `listening`, for what comes. Not to be called again after the end.
     pub(super) async fn event(&mut self, listening: bool) -> Event {
         let Self { driver, incoming, .. } = self;
         let next = async {
@@ -228,7 +228,7 @@ impl Session {
         tokio::select! {
             biased;
             ended = driver => Event::Over(ended.unwrap_or_else(|error| Ended::lost(&error))),
-            Some(message) = next => Event::Message(message),
+            Some(event) = next => event,
         }
     }
 

@@ -11,7 +11,7 @@ mod pty;
 mod running;
 pub mod trials;
 
-pub use peer::Peer;
+pub use peer::{Peer, free_port};
 pub use proxy::{Proxy, Weather};
 pub use pty::Pty;
 pub use running::Running;

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::Stdio;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
@@ -114,9 +115,26 @@ impl Peer {
     }
 }
 
-/// A port on which nobody listens at the moment.
-pub(super) fn free_port() -> u16 {
-    std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
+/// A port of loopback on which nobody listens at the moment, and that no other test gets meanwhile.
+///
+/// The system's own choice may be the next connection's port by the time that somebody listens there. These are below
+/// those, and each of the tests that nextest runs at a time has some for itself.
+///
+/// # Panics
+/// When none of them is free.
+pub fn free_port() -> u16 {
+    const FIRST: u16 = 20_000;
+    const EACH: u16 = 200;
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let slot = std::env::var("NEXTEST_TEST_GLOBAL_SLOT").ok().and_then(|slot| slot.parse().ok());
+    // Who runs tests without nextest has one process at a time.
+    let slot: u16 = slot.unwrap_or(59) % 60;
+    // What the test before had may still be on its way out.
+    let offset = u16::try_from(std::process::id() % u32::from(EACH)).unwrap_or_default();
+    (0..EACH)
+        .map(|_| FIRST + slot * EACH + (offset + NEXT.fetch_add(1, Ordering::Relaxed)) % EACH)
+        .find(|port| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok())
+        .expect("a free port")
 }
 
 /// The project's root, from whichever crate's test runs.

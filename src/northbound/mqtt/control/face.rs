@@ -125,16 +125,10 @@ async fn supervise(mut pump: Pump, mut connect: ConnectOptions, cancel: Cancella
         let cause = match attempt {
             Err(error) => error.to_string(),
             Ok(session) => {
-                health.link.connected();
                 if let Some(listen) = &mut connect.listen {
                     listen.fresh = false;
                 }
-                tracing::info!(
-                    face = name,
-                    host = connect.host,
-                    port = connect.port,
-                    "follows request topics"
-                );
+                tracing::debug!(face = name, host = connect.host, port = connect.port, "connected");
                 match Box::pin(pump.run(session, &cancel)).await {
                     Over::Stopped => break,
                     Over::Lost { ended, progress } => {

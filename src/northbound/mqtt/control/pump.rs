@@ -112,6 +112,10 @@ impl Pump {
                 }
                 event = session.event(listening) => match event {
                     Event::Over(ended) => break ended,
+                    Event::Listening => {
+                        self.health.link.connected();
+                        tracing::info!(face = %self.name, "follows request topics");
+                    }
                     Event::Message(incoming) => {
                         if !self.take(*incoming, &session) {
                             break full();

@@ -59,32 +59,34 @@ pub(super) enum Kind {
 /// What happens on a connection that listens.
 #[derive(Debug)]
 pub(in crate::northbound::mqtt) enum Event {
+    /// The broker has taken the subscriptions: what is published from now on comes.
+    Listening,
     /// A message came.
     Message(Box<Incoming>),
     /// It has ended.
     Over(Ended),
 }
 
-/// Where the driver of a connection hands messages over.
+/// Where the driver of a connection hands over what comes.
 pub(super) struct Door {
-    messages: mpsc::Sender<Box<Incoming>>,
+    events: mpsc::Sender<Event>,
     /// How long nothing may be read from the connection.
     patience: Duration,
 }
 
 impl Door {
-    pub(super) fn new(listen: &Listen, keep_alive: Duration) -> (Self, mpsc::Receiver<Box<Incoming>>) {
-        let (messages, incoming) = mpsc::channel(usize::from(listen.window).max(1));
-        (Self { messages, patience: keep_alive / 2 }, incoming)
+    pub(super) fn new(listen: &Listen, keep_alive: Duration) -> (Self, mpsc::Receiver<Event>) {
+        let (events, incoming) = mpsc::channel(usize::from(listen.window).max(1));
+        (Self { events, patience: keep_alive / 2 }, incoming)
     }
 
-    /// Hands a message over. Nothing is read from the socket while nobody takes it, so that a broker that knows no
+    /// Hands a message, or the like, over. Nothing is read from the socket while nobody takes it, so that a broker that knows no
     /// window is slowed down as well; but not for so long that it takes the connection for dead.
     ///
     /// # Errors
     /// How the connection has to end.
-    pub(super) async fn hand_over(&self, message: Incoming) -> Result<(), Ended> {
-        self.messages.send_timeout(Box::new(message), self.patience).await.map_err(|_| {
+    pub(super) async fn hand_over(&self, event: Event) -> Result<(), Ended> {
+        self.events.send_timeout(event, self.patience).await.map_err(|_| {
             Ended::closed(format!(
                 "more requests come than can be taken: none was in {} s; the broker keeps the others",
                 self.patience.as_secs()

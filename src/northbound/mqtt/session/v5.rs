@@ -10,7 +10,7 @@ use rumqttc_v5::{
     StateError, SubscribeFilterInput, TlsConfiguration, Transport,
 };
 
-use super::incoming::{Door, Incoming, Kind, READ_BATCH, Receipt, not_let};
+use super::incoming::{Door, Event as Happened, Incoming, Kind, READ_BATCH, Receipt, not_let};
 use super::own_part::OwnPart;
 use super::{
     Ack, Client, ConnectError, ConnectOptions, Delivery, Ended, FLUSH_BATCH, Limits, Listen,
@@ -71,8 +71,11 @@ async fn drive(mut events: EventLoop, patience: std::time::Duration, door: Optio
         };
         let (Event::Incoming(packet), Some(door)) = (event, &door) else { continue };
         let handed = match packet {
-            Packet::Publish(publish) => door.hand_over(message(publish)).await,
-            Packet::SubAck(answer) => listening(&answer),
+            Packet::Publish(publish) => door.hand_over(Happened::Message(Box::new(message(publish)))).await,
+            Packet::SubAck(answer) => match listening(&answer) {
+                Ok(()) => door.hand_over(Happened::Listening).await,
+                Err(ended) => Err(ended),
+            },
             _ => Ok(()),
         };
         if let Err(ended) = handed {
