@@ -15,7 +15,7 @@ use guideway_modbus::{Bus, BusConfig, Config, Parity, Point, Serial, adapter_on}
 use tokio::time::Instant;
 
 const SOON: Duration = Duration::from_secs(10);
-const TIMEOUT: Duration = Duration::from_millis(600);
+const TIMEOUT: Duration = Duration::from_millis(1_500);
 
 fn bus(address: &str) -> Bus {
     let serial = Serial { baud: 115_200, parity: Parity::None, ..Serial::default() };

@@ -157,7 +157,7 @@ async fn a_late_answer_of_one_unit_does_not_end_the_session_of_another() {
     let Config { serial, .. } = config(&line.a);
     let bus = Bus::new(&BusConfig { serial, ..BusConfig::new(&line.a) });
     let start = |unit| {
-        let config = Config { unit, timeout: Duration::from_millis(300), ..Config::default() };
+        let config = Config { unit, timeout: Duration::from_secs(1), ..Config::default() };
         Running::start(adapter_on(
             bus.clone(),
             config,
@@ -165,7 +165,7 @@ async fn a_late_answer_of_one_unit_does_not_end_the_session_of_another() {
         ))
     };
     let (mut tardy, mut prompt) = (start(1), start(2));
-    let long = Duration::from_secs(8);
+    let long = Duration::from_secs(20);
     let ((of_tardy, _), (of_prompt, ends)) = tokio::join!(watch(&mut tardy, long), watch(&mut prompt, long));
     let counters = &prompt.health().counters;
     assert_eq!(counters.sessions.load(Relaxed), 1, "{ends:?}");

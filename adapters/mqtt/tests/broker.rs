@@ -274,7 +274,7 @@ async fn browsing_lists_topics_and_what_their_messages_hold() {
 async fn silence_of_a_topic_makes_its_points_bad_and_silence_of_all_ends_the_session() {
     let mut peer = Peer::python("mqtt_peer.py", &["quiet"]).await;
     let list = [("a", "auto", r#"{"stale":"400ms"}"#), ("b", "auto", "{}")];
-    let mut running = Running::start(adapter(config(peer.port(), r#"{"stale":"3s"}"#), &list));
+    let mut running = Running::start(adapter(config(peer.port(), r#"{"stale":"6s"}"#), &list));
     running.connected(SOON).await;
     say(&mut peer, "pub 1 0 a 1").await;
     running.value(0, &Native::Int(1), SOON).await;
@@ -282,7 +282,7 @@ async fn silence_of_a_topic_makes_its_points_bad_and_silence_of_all_ends_the_ses
     say(&mut peer, "pub 1 0 a 2").await;
     running.value(0, &Native::Int(2), SOON).await;
     running.disconnected(SOON).await;
-    assert!(running.health().last_error().is_none_or(|error| error.contains("no byte for 3000 ms")));
+    assert!(running.health().last_error().is_none_or(|error| error.contains("no byte for 6000 ms")));
     running.stop().await;
 }
 

@@ -27,7 +27,7 @@ impl Pty {
             .kill_on_drop(true)
             .spawn()
             .unwrap_or_else(|error| panic!("cannot run socat: {error}; scripts/test installs it"));
-        for _ in 0..500 {
+        for _ in 0..3_000 {
             if std::fs::exists(&a).unwrap() && std::fs::exists(&b).unwrap() {
                 return Self { a, b, _folder: folder, _socat: socat };
             }

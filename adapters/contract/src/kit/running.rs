@@ -65,6 +65,15 @@ impl Running {
         self.reading(point, deadline, |_| true).await
     }
 
+    /// How many readings of a point wait to be looked at; they are gone then.
+    pub fn waiting(&mut self, point: u32) -> usize {
+        let of_batch = |signal: Signal| match signal {
+            Signal::Raw(batch) => batch.readings.iter().filter(|reading| reading.point.0 == point).count(),
+            _ => 0,
+        };
+        self.collector.drain().into_iter().map(of_batch).sum()
+    }
+
     /// Waits until a point has that value.
     pub async fn value(&mut self, point: u32, wanted: &Native, within: Duration) -> RawReading {
         self.reading(point, Instant::now() + within, |value| value == wanted).await

@@ -88,6 +88,6 @@ async fn a_write_does_not_wait_for_the_turn_to_end() {
     running.latest(0).await;
     let begun = std::time::Instant::now();
     assert_eq!(running.write(&[(200, Native::Int(1))]).await, Outcome::Done);
-    assert!(begun.elapsed().as_millis() < 1_000, "{:?}", begun.elapsed());
+    assert!(begun.elapsed().as_millis() < 5_000, "{:?}", begun.elapsed());
     running.stop().await;
 }

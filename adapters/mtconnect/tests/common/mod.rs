@@ -42,7 +42,7 @@ pub(crate) fn config(port: u16) -> Config {
     Config {
         address: format!("http://127.0.0.1:{port}"),
         interval: Duration::from_millis(10),
-        heartbeat: Duration::from_millis(500),
+        heartbeat: Duration::from_secs(1),
         poll: Duration::from_millis(50),
         connect_timeout: Duration::from_secs(2),
         timeout: Duration::from_secs(3),

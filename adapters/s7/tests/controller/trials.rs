@@ -81,7 +81,7 @@ async fn a_write_waits_for_one_request_and_not_for_the_turn() {
     running.latest(0).await;
     let start = tokio::time::Instant::now();
     assert_eq!(running.write(&[(299, Native::Int(5))]).await, Outcome::Done);
-    assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
     running.stop().await;
 }
 

@@ -137,11 +137,11 @@ async fn late_answers_on_a_serial_line_never_pass_for_others() {
         point
     };
     let mut slow = config(&line.b);
-    slow.timeout = Duration::from_millis(200);
+    slow.timeout = Duration::from_millis(500);
     let mut running = Running::start(Serial::adapter(slow, (0..5).map(blind).collect()));
     running.connected(SOON).await;
     for _ in 0..4 {
-        peer.say("set delay 0.35").await;
+        peer.say("set delay 0.7").await;
         running.disconnected(SOON).await;
         peer.say("set delay 0").await;
         running.connected(SOON).await;

@@ -99,7 +99,7 @@ async fn a_gauge_a_scale_and_a_reader_are_read() {
 #[tokio::test(flavor = "multi_thread")]
 async fn frames_of_every_kind_are_read_over_a_line_that_delivers_in_pieces() {
     let frame = |start: &str, end: &str| Frame { start: start.into(), end: end.into(), ..Frame::default() };
-    let gap = Frame { gap: Some(Duration::from_millis(50)), ..Frame::default() };
+    let gap = Frame { gap: Some(Duration::from_secs(2)), ..Frame::default() };
     let fixed = Frame { start: "*".into(), length: Some(6), ..Frame::default() };
     for (frame, checksum, pieces) in [
         (frame("\u{2}", "\u{3}"), Checksum::None, [r"noise\x02 12", r".50\x03\x02"]),
