@@ -17,7 +17,7 @@ use support::source::Source;
 const SOON: Duration = Duration::from_secs(20);
 
 /// The longest pause between two attempts, and what connecting and the first reading take on a busy computer.
-const BACK: Duration = Duration::from_secs(10 + 10);
+const BACK: Duration = Duration::from_secs(10 + 1);
 
 fn configure(folder: &Path, http: u16, rest: &str) -> PathBuf {
     let text = format!(

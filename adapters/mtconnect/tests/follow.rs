@@ -312,7 +312,7 @@ async fn a_gateway_that_takes_no_model_is_told_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_large_model_and_many_values_are_read_quickly() {
+async fn a_large_model_and_many_values_are_all_read() {
     let (mut peer, mut gateway) = pair(&["--buffer", "100000"], |config| config.count = 10_000).await;
     gateway.text("avail", "AVAILABLE").await;
     peer.say("burst x 50000").await;

@@ -80,7 +80,7 @@ impl Door {
         (Self { events, patience: keep_alive / 2 }, incoming)
     }
 
-    /// Hands a message, or the like, over. Nothing is read from the socket while nobody takes it, so that a broker that knows no
+    /// Hands over what came. Nothing is read from the socket while nobody takes it, so that a broker that knows no
     /// window is slowed down as well; but not for so long that it takes the connection for dead.
     ///
     /// # Errors
