@@ -9,7 +9,7 @@ use std::time::Duration;
 use guideway::agent::{Agent, Surroundings};
 use guideway::control::{Claim, Control, End, Face, Reason, State};
 use guideway_contract::Timestamp;
-use guideway_contract::kit::Peer;
+use guideway_contract::kit::{Peer, Proxy, Weather};
 use serde_json::{Value as Json, json};
 use support::cell;
 
@@ -35,18 +35,30 @@ impl Hall {
 
     /// And with tables besides.
     async fn with_more(profile: &str, control: &str, more: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let peer = Self::cell().await;
+        let port = peer.port();
+        Self::at(peer, port, profile, control, more).await
+    }
+
+    /// A cell that is ready.
+    async fn cell() -> Peer {
         let mut peer = Peer::python("modbus_peer.py", &[]).await;
         for line in cell::READY {
             assert_eq!(peer.say(line).await, "ok", "{line}");
         }
+        peer
+    }
+
+    /// The gateway reaches the cell at that port.
+    async fn at(peer: Peer, port: u16, profile: &str, control: &str, more: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("cell.toml"), profile).unwrap();
         let text = format!(
             "[gateway]\nname = \"hall\"\n[mtconnect]\nenabled = false\n{more}\n[control]\n{control}\n\
              [[control.requester]]\nname = \"twin\"\nroles = [\"planner\"]\nsecret = \"{}\"\n\
              [[control.permit]]\nrole = \"planner\"\ndevices = [\"*\"]\ncommands = [\"*\"]\n{}",
             "s".repeat(40),
-            cell::device("Cell", peer.port())
+            cell::device("Cell", port)
         );
         let loaded = guideway::config::load_text(&folder.path().join("guideway.toml"), text);
         let (configuration, _) = loaded.unwrap_or_else(|findings| panic!("{findings:?}"));
@@ -203,8 +215,11 @@ async fn whoever_asks_too_often_fills_neither_the_audit_nor_the_journal() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_in_the_moment_that_the_machine_came_waits_until_it_is_read() {
-    let mut hall =
-        Hall::with(&cell::PROFILE.replace("fast = \"30ms\"", "fast = \"500ms\""), "burst = 1000").await;
+    let peer = Hall::cell().await;
+    // The machine takes a while to say anything.
+    let proxy = Proxy::start(peer.port()).await;
+    proxy.set(Weather::Slow(Duration::from_millis(300)));
+    let mut hall = Hall::at(peer, proxy.port(), cell::PROFILE, "burst = 1000", "").await;
     while !hall.control.status()[0].is_up {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
